@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The reservation of the first job that must wait, and who may pass it.
+ *
+ * EASY backfill: the first blocked job (the head) gets the earliest time at which it could start if
+ * every running job used its whole limit: its shadow time. A later job may start now if it is over
+ * by then, or if the head would still fit at that time with the later job's resources gone. So the
+ * head is never delayed by who came later. "Would fit" is asked of placement.c itself, so the
+ * promise is literal. [Lifka, The ANL/IBM SP Scheduling System, JSSPP 1995; Mu'alem & Feitelson,
+ * IEEE TPDS 2001]
+ */
+#pragma once
+
+#include "scheduler/placement.h"
+
+/* A job that holds resources, and when it will have given them back. */
+struct running {
+	uint64_t job;
+	int64_t end_ns;		 /* predicted: start + limit; TIME_NEVER without a limit */
+	struct allocation alloc; /* owned */
+};
+
+struct reservation {
+	uint64_t job;
+	struct request request;
+	int64_t shadow_ns;	 /* TIME_NEVER: after a job without a limit */
+	struct ledger at_shadow; /* scratch: what will be free then */
+};
+
+#define RESERVE_NEVER 1 /* it would not fit even if every running job were gone */
+
+/*
+ * Find the shadow time of `request`. `running` in ascending order of end_ns; ends that have passed
+ * already count as just about to happen. 0 with a reservation (release it), or RESERVE_NEVER. Cost
+ * O(running x nodes).
+ */
+int reservation_make(const struct ledger *ledger, const struct running *running, size_t n_running,
+		     uint64_t job, const struct request *request, int64_t now_ns,
+		     struct reservation *ret_reservation);
+void reservation_release(struct reservation *reservation);
+
+/* May a job start now on `alloc` until end_ns without delaying the reservation? O(nodes). */
+bool reservation_allows(struct reservation *reservation, const struct allocation *alloc,
+			int64_t end_ns);
+
+/* It was started: what it still holds at the shadow time is gone for others. */
+void reservation_book(struct reservation *reservation, const struct allocation *alloc,
+		      int64_t end_ns);

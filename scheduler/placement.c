@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Placement: choose k of n GPUs in a node, and the node.
+ *
+ * Invariants: the result depends on the ledger and the request alone, never on history or memory
+ * layout; it is all or nothing; it books nothing.
+ * Cost: sets of one size are walked in one pass with a bit trick, two table look-ups each: 12,870
+ * sets at most for n <= 16. Choosing a node is O(nodes). Deliberately not here: order among jobs
+ * (core.c). Read next: queue.c.
+ */
+#include "scheduler/placement.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* Spread the low bits of `packed` onto the set bits of `mask`, lowest first (PDEP). */
+static uint64_t spread_bits(uint64_t packed, uint64_t mask)
+{
+	uint64_t spread = 0;
+
+	for (; mask && packed; mask &= mask - 1, packed >>= 1)
+		if (packed & 1)
+			spread |= mask & -mask;
+	return spread;
+}
+
+/* Is {a} before {b} when both are written as ascending lists of ids? The set with the lowest id
+ * that the other lacks is. */
+static bool has_lower_ids(uint64_t a, uint64_t b)
+{
+	uint64_t differ = a ^ b;
+
+	return a & (differ & -differ);
+}
+
+static uint64_t choose_exact(const struct topology *topology, uint64_t free, unsigned k)
+{
+	uint64_t end = UINT64_C(1) << __builtin_popcountll(free);
+	uint64_t packed = (UINT64_C(1) << k) - 1, best = 0;
+	int32_t best_set = INT32_MIN, best_rest = INT32_MIN;
+
+	while (packed < end) {
+		uint64_t set = spread_bits(packed, free);
+		int32_t score = topology_set_score(topology, set);
+		int32_t rest = topology_set_score(topology, free & ~set);
+		uint64_t low = packed & -packed, carried = packed + low;
+
+		if (score > best_set || (score == best_set && rest > best_rest) ||
+		    (score == best_set && rest == best_rest && has_lower_ids(set, best))) {
+			best_set = score;
+			best_rest = rest;
+			best = set;
+		}
+		/* Gosper: the next larger number with as many bits. [HAKMEM 175] */
+		packed = carried | (((carried ^ packed) >> 2) / low);
+	}
+	return best;
+}
+
+/* What GPU i adds to the score of `set`. */
+static int32_t gain(const struct topology *topology, uint64_t set, unsigned i)
+{
+	int32_t sum = 0;
+
+	for (; set; set &= set - 1)
+		sum += topology_pair_score(topology, i, (unsigned)__builtin_ctzll(set));
+	return sum;
+}
+
+/* Grow `set` to k GPUs, each time by the one that adds most; lowest id among equals. */
+static uint64_t grow_greedily(const struct topology *topology, uint64_t free, uint64_t set,
+			      unsigned k)
+{
+	while ((unsigned)__builtin_popcountll(set) < k) {
+		int32_t best_gain = INT32_MIN;
+		unsigned best = 0;
+
+		for (uint64_t rest = free & ~set; rest; rest &= rest - 1) {
+			unsigned i = (unsigned)__builtin_ctzll(rest);
+			int32_t added = gain(topology, set, i);
+
+			if (added > best_gain) {
+				best_gain = added;
+				best = i;
+			}
+		}
+		set |= UINT64_C(1) << best;
+	}
+	return set;
+}
+
+/* Beyond the table: the best of the greedy sets, one grown from each free GPU. O(n^2 k^2). */
+static uint64_t choose_greedily(const struct topology *topology, uint64_t free, unsigned k)
+{
+	int32_t best_score = INT32_MIN;
+	uint64_t best = 0;
+
+	for (uint64_t rest = free; rest; rest &= rest - 1) {
+		uint64_t set = grow_greedily(topology, free, rest & -rest, k);
+		int32_t score = topology_set_score(topology, set);
+
+		if (score > best_score) {
+			best_score = score;
+			best = set;
+		}
+	}
+	return best;
+}
+
+uint64_t placement_choose_gpus(const struct topology *topology, uint64_t free, unsigned k)
+{
+	unsigned n = (unsigned)__builtin_popcountll(free);
+
+	assert(k <= n);
+	if (k == 0)
+		return 0;
+	if (k == n)
+		return free;
+	if (topology_count(topology) <= TOPOLOGY_GPUS_EXACT)
+		return choose_exact(topology, free, k);
+	return choose_greedily(topology, free, k);
+}
+
+/* Free GPUs of a node that suit the request. */
+static uint64_t usable_gpus(const struct ledger *ledger, uint32_t node,
+			    const struct request *request)
+{
+	uint64_t free = node_free_gpus(&ledger->nodes[node]);
+
+	return free ? free & ledger_matching_gpus(ledger, node, request) : 0;
+}
+
+static bool node_has_room(const struct ledger *ledger, uint32_t index,
+			  const struct request *request)
+{
+	const struct node *node = &ledger->nodes[index];
+
+	return (unsigned)__builtin_popcountll(usable_gpus(ledger, index, request)) >=
+		       request->num_gpus &&
+	       node_free_cpus(node) >= request->cpus && node_free_mem(node) >= request->mem_bytes;
+}
+
+/* Rule P, one node: the one with fewest free GPUs that has room; n_nodes when there is none. */
+static uint32_t best_fit(const struct ledger *ledger, const struct request *request,
+			 const bool *excluded)
+{
+	uint32_t best = (uint32_t)ledger->n_nodes;
+	int best_free = INT32_MAX;
+
+	for (uint32_t i = 0; i < ledger->n_nodes; i++) {
+		int free = __builtin_popcountll(node_free_gpus(&ledger->nodes[i]));
+
+		if (free >= best_free || (excluded && excluded[i]) ||
+		    !node_has_room(ledger, i, request))
+			continue;
+		best = i;
+		best_free = free;
+	}
+	return best;
+}
+
+static void add_part(const struct ledger *ledger, uint32_t node, const struct request *request,
+		     struct allocation *alloc)
+{
+	uint64_t usable = usable_gpus(ledger, node, request);
+	struct allocation_part part = {
+		.node = node,
+		.gpus = placement_choose_gpus(ledger->nodes[node].topology, usable,
+					      request->num_gpus),
+		.cpus = request->cpus,
+		.mem_bytes = request->mem_bytes,
+	};
+
+	alloc->parts = xreallocarray(alloc->parts, alloc->n_parts + 1, sizeof(*alloc->parts));
+	alloc->parts[alloc->n_parts++] = part;
+}
+
+static unsigned largest_node(const struct ledger *ledger)
+{
+	unsigned largest = 0;
+
+	for (size_t i = 0; i < ledger->n_nodes; i++)
+		if (ledger->nodes[i].n_gpus > largest)
+			largest = ledger->nodes[i].n_gpus;
+	return largest;
+}
+
+/* The share of a gang's CPUs and memory that goes with `gpus` of its GPUs: whole units per GPU. */
+static struct request share_of(const struct request *whole, unsigned gpus)
+{
+	struct request share = *whole;
+
+	share.num_gpus = gpus;
+	share.cpus = whole->cpus / whole->num_gpus * gpus;
+	share.mem_bytes = whole->mem_bytes / whole->num_gpus * gpus;
+	return share;
+}
+
+/* Rule P, several nodes: wholly idle nodes of full size by lowest index, the remainder by best fit.
+ */
+static int find_gang(const struct ledger *ledger, const struct request *request, unsigned per_node,
+		     struct allocation *ret_alloc)
+{
+	struct request full = share_of(request, per_node);
+	struct request rest = share_of(request, request->num_gpus % per_node);
+	size_t wanted = request->num_gpus / per_node;
+	_cleanup_(free_ptr) bool *used = xcalloc(ledger->n_nodes, sizeof(*used));
+	_cleanup_(allocation_finish) struct allocation alloc = {0};
+	uint32_t last;
+
+	for (uint32_t i = 0; i < ledger->n_nodes && alloc.n_parts < wanted; i++) {
+		if (ledger->nodes[i].taken || !node_has_room(ledger, i, &full))
+			continue;
+		add_part(ledger, i, &full, &alloc);
+		used[i] = true;
+	}
+	if (alloc.n_parts < wanted)
+		return PLACE_NO_FIT;
+	if (rest.num_gpus > 0) {
+		last = best_fit(ledger, &rest, used);
+		if (last == ledger->n_nodes)
+			return PLACE_NO_FIT;
+		add_part(ledger, last, &rest, &alloc);
+	}
+	*ret_alloc = alloc;
+	alloc = (struct allocation){0};
+	return 0;
+}
+
+int placement_find(const struct ledger *ledger, const struct request *request,
+		   struct allocation *ret_alloc)
+{
+	unsigned per_node = largest_node(ledger);
+	struct allocation alloc = {0};
+	uint32_t node;
+
+	if (per_node > 0 && request->num_gpus > per_node)
+		return find_gang(ledger, request, per_node, ret_alloc);
+	node = best_fit(ledger, request, NULL);
+	if (node == ledger->n_nodes)
+		return PLACE_NO_FIT;
+	add_part(ledger, node, request, &alloc);
+	*ret_alloc = alloc;
+	return 0;
+}
+
+bool placement_fits(const struct ledger *ledger, const struct request *request)
+{
+	_cleanup_(allocation_finish) struct allocation alloc = {0};
+	unsigned per_node = largest_node(ledger);
+
+	if (per_node > 0 && request->num_gpus > per_node)
+		return find_gang(ledger, request, per_node, &alloc) == 0;
+	return best_fit(ledger, request, NULL) < ledger->n_nodes;
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From the scheduler's books to sentences a person can act on.
+ *
+ * Invariants: asking changes nothing; the code follows from the same placement test that the pass
+ * uses, so the answer cannot contradict the decision. A number that is not known is not printed.
+ * Deliberately not here: local times and user names (the edges know those), and advice that would
+ * need another schedule to be tried out. Cost: one placement test, one scan of the node's slots,
+ * one of the running jobs per missing GPU.
+ */
+#include "scheduler/why.h"
+
+#include <inttypes.h>
+
+#include "common/duration.h"
+
+static const char *const code_names[WHY_CODE_COUNT] = {
+	[WHY_NOT_WAITING] = "none",    [WHY_HELD] = "held",   [WHY_BEGIN] = "begin",
+	[WHY_RESOURCES] = "resources", [WHY_ORDER] = "order", [WHY_UNAVAILABLE] = "unavailable",
+	[WHY_STARTING] = "starting",
+};
+
+const char *why_code_name(enum why_code code)
+{
+	return (size_t)code < WHY_CODE_COUNT ? code_names[code] : "?";
+}
+
+/* Fill in the numbers of the node where the job comes closest: most suiting GPUs free, then CPUs.
+ */
+static void look_at_nodes(const struct ledger *ledger, struct why *why)
+{
+	int64_t best = -1;
+
+	for (uint32_t i = 0; i < ledger->n_nodes; i++) {
+		const struct node *node = &ledger->nodes[i];
+		uint64_t suiting = ledger_matching_gpus(ledger, i, &why->request);
+		uint64_t free = suiting & node_free_gpus(node);
+		int64_t score =
+			(int64_t)__builtin_popcountll(free) * UINT32_MAX + node_free_cpus(node);
+
+		if (score <= best)
+			continue;
+		best = score;
+		why->node = i;
+		why->gpus_suiting = (unsigned)__builtin_popcountll(suiting);
+		why->gpus_free = (unsigned)__builtin_popcountll(free);
+		why->gpus_missing = suiting & ~free;
+		why->cpus_free = node_free_cpus(node);
+		why->mem_free = node_free_mem(node);
+	}
+}
+
+/* It does not fit now. Would it, once all running jobs are gone? */
+static enum why_code shortage(struct sched *sched, const struct job *job, int64_t now_ns)
+{
+	struct reservation reservation;
+	size_t n;
+	const struct running *running = sched_running(sched, &n);
+
+	if (reservation_make(sched_ledger(sched), running, n, job->id, &job->request, now_ns,
+			     &reservation) == RESERVE_NEVER)
+		return WHY_UNAVAILABLE;
+	reservation_release(&reservation);
+	return WHY_RESOURCES;
+}
+
+static enum why_code find_code(struct sched *sched, const struct job *job, int64_t now_ns,
+			       uint64_t head)
+{
+	if (job->state != JOB_QUEUED)
+		return WHY_NOT_WAITING;
+	if (job->held)
+		return WHY_HELD;
+	if (job->begin_ns > now_ns)
+		return WHY_BEGIN;
+	if (!placement_fits(sched_ledger(sched), &job->request))
+		return shortage(sched, job, now_ns);
+	return head && head != job->id ? WHY_ORDER : WHY_STARTING;
+}
+
+void sched_why(struct sched *sched, const struct job *job, int64_t now_ns, struct why *ret_why)
+{
+	struct why why = {.request = job->request, .begin_ns = job->begin_ns};
+	int64_t shadow_ns;
+
+	why.head = sched_head(sched, &shadow_ns);
+	why.code = find_code(sched, job, now_ns, why.head);
+	look_at_nodes(sched_ledger(sched), &why);
+	if (why.code != WHY_NOT_WAITING && why.code != WHY_HELD)
+		why.ahead = sched_ahead(sched, job);
+	if (why.head == job->id && shadow_ns < TIME_NEVER)
+		why.start_ns = shadow_ns;
+	*ret_why = why;
+}
+
+static const char *plural(uint64_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
+static bool short_of_gpus(const struct why *why)
+{
+	return why->request.num_gpus > why->gpus_free;
+}
+
+static bool short_of_cpus(const struct why *why)
+{
+	return why->request.cpus > why->cpus_free;
+}
+
+void why_summary(const struct why *why, struct buf *out)
+{
+	char amount[32];
+
+	switch (why->code) {
+	case WHY_HELD: buf_puts(out, "held"); return;
+	case WHY_BEGIN: buf_puts(out, "begins later"); return;
+	case WHY_STARTING: buf_puts(out, "about to start"); return;
+	case WHY_NOT_WAITING: return;
+	case WHY_ORDER: buf_printf(out, "after job %" PRIu64, why->head); return;
+	default: break;
+	}
+	if (short_of_gpus(why))
+		buf_printf(out, "needs %u GPU%s, %u free%s", why->request.num_gpus,
+			   plural(why->request.num_gpus), why->gpus_free,
+			   why->code == WHY_UNAVAILABLE ? ", others unavailable" : "");
+	else if (short_of_cpus(why))
+		buf_printf(out, "needs %u CPU%s, %u free", why->request.cpus,
+			   plural(why->request.cpus), why->cpus_free);
+	else
+		buf_printf(out, "needs more memory than %s", bytes_format(why->mem_free, amount));
+}
+
+struct teller {
+	struct sched *sched;
+	const struct why *why;
+	int64_t now_ns;
+	void (*say)(void *ctx, const char *sentence);
+	void *ctx;
+};
+
+PRINTF_LIKE(2, 3)
+static void tell(const struct teller *teller, const char *fmt, ...)
+{
+	char sentence[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(sentence, sizeof(sentence), fmt, ap);
+	va_end(ap);
+	teller->say(teller->ctx, sentence);
+}
+
+static const struct running *holder_of(const struct sched *sched, uint32_t node, unsigned slot)
+{
+	size_t n;
+	const struct running *running = sched_running(sched, &n);
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t p = 0; p < running[i].alloc.n_parts; p++)
+			if (running[i].alloc.parts[p].node == node &&
+			    running[i].alloc.parts[p].gpus & (UINT64_C(1) << slot))
+				return &running[i];
+	return NULL;
+}
+
+static void tell_holder(const struct teller *teller, const struct node *node, unsigned slot)
+{
+	const struct running *holder = holder_of(teller->sched, teller->why->node, slot);
+	const struct node_gpu *gpu = &node->gpus[slot];
+	char span[32];
+
+	if (holder && holder->end_ns < TIME_NEVER && holder->end_ns > teller->now_ns)
+		tell(teller, "%s is held by job %" PRIu64 ", for %s more at most (its time limit)",
+		     gpu->label, holder->job,
+		     duration_format((holder->end_ns - teller->now_ns) / NS_PER_MS, span));
+	else if (holder)
+		tell(teller, "%s is held by job %" PRIu64 ", which %s", gpu->label, holder->job,
+		     holder->end_ns < TIME_NEVER ? "is past its time limit" : "has no time limit");
+	else
+		tell(teller, "%s is %s%s%s", gpu->label, gpu_condition_name(gpu->condition),
+		     gpu->reason[0] ? ": " : "", gpu->reason);
+}
+
+static void tell_shortage(const struct teller *teller)
+{
+	const struct why *why = teller->why;
+	const struct node *node = &sched_ledger(teller->sched)->nodes[why->node];
+	char need[32], have[32];
+
+	if (short_of_gpus(why)) {
+		tell(teller,
+		     "needs %u GPU%s%s%s%s on one node; %u of %u suitable ones are free on %s",
+		     why->request.num_gpus, plural(why->request.num_gpus),
+		     why->request.gpu_type ? " of type '" : "",
+		     ledger_type_name(sched_ledger(teller->sched), why->request.gpu_type),
+		     why->request.gpu_type ? "'" : "", why->gpus_free, why->gpus_suiting,
+		     node->name);
+		for (uint64_t rest = why->gpus_missing; rest; rest &= rest - 1)
+			tell_holder(teller, node, (unsigned)__builtin_ctzll(rest));
+	}
+	if (short_of_cpus(why))
+		tell(teller, "needs %u CPU%s; %u of %u are free on %s", why->request.cpus,
+		     plural(why->request.cpus), why->cpus_free, node->cpus, node->name);
+	if (why->request.mem_bytes > why->mem_free)
+		tell(teller, "needs %s of memory; %s of %s are free on %s",
+		     bytes_format(why->request.mem_bytes, need), bytes_format(why->mem_free, have),
+		     bytes_format(node->mem_bytes, (char[32]){0}), node->name);
+	if (why->code == WHY_UNAVAILABLE)
+		tell(teller, "even with every job gone it could not start: it waits for what is "
+			     "unavailable above");
+}
+
+void why_sentences(struct sched *sched, const struct why *why, int64_t now_ns,
+		   void (*say)(void *ctx, const char *sentence), void *ctx)
+{
+	struct teller teller = {sched, why, now_ns, say, ctx};
+	char span[32];
+
+	switch (why->code) {
+	case WHY_NOT_WAITING: return;
+	case WHY_HELD: tell(&teller, "held until somebody releases it (tgpu release)"); return;
+	case WHY_BEGIN:
+		tell(&teller, "was asked not to begin for another %s",
+		     duration_format((why->begin_ns - now_ns) / NS_PER_MS, span));
+		return;
+	case WHY_STARTING: tell(&teller, "nothing stands in its way: it is about to start"); return;
+	case WHY_ORDER:
+		tell(&teller,
+		     "would fit now, but would delay job %" PRIu64
+		     ", which goes first; a time limit short enough would let it pass",
+		     why->head);
+		break;
+	default: tell_shortage(&teller);
+	}
+	if (why->start_ns > now_ns)
+		tell(&teller, "starts in %s at the latest, if running jobs use all of their limits",
+		     duration_format((why->start_ns - now_ns) / NS_PER_MS, span));
+	if (why->ahead > 0)
+		tell(&teller, "%zu waiting job%s go%s first", why->ahead, plural(why->ahead),
+		     why->ahead == 1 ? "es" : "");
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The state on disk: jobs and what happened to them.
+ *
+ * One turn of the daemon is one store_commit(): all or nothing, durable when it returns. Every commit
+ * has a revision, one more than the last; every record carries the revision that last changed it, so
+ * "what changed since R" is a query. Implementations sit behind struct store_ops: sqlite.c keeps a
+ * file, memory.c nothing (tests, simulator). A cluster puts its engine behind the same table.
+ *
+ * The store knows rows, not scheduling: a job's spec and its allocation are texts to it.
+ */
+#pragma once
+
+#include "common/err.h"
+#include "common/procid.h"
+#include "scheduler/job.h"
+
+struct store;
+
+/* One job as stored. In rows handed in, strings are borrowed; in rows handed out, valid in the callback. */
+struct store_row {
+	struct job job;	    /* without job.alloc: `alloc` has it, by names that outlive a restart */
+	const char *name;
+	const char *spec;   /* jobspec as JSON; written once with the job; NULL in updates and listings */
+	const char *owner;  /* credentials to run with, as JSON; written once; NULL likewise */
+	const char *key;    /* the submitter's key, unique per uid; NULL: none. Written once */
+	const char *alloc;  /* JSON, "" when it holds nothing */
+	const char *message; /* a sentence about its end or its last attempt; "" */
+	char boot_id[BOOT_ID_SIZE]; /* of the machine when it was last started; "" before */
+};
+
+/* One line of a job's history. */
+struct store_event {
+	uint64_t job;
+	int64_t time_ns;
+	const char *event;  /* job_event_name(), or "submit" */
+	const char *detail; /* "" or a sentence */
+};
+
+/* What one turn wants written. */
+struct store_batch {
+	const struct store_row *inserts; /* new jobs */
+	size_t n_inserts;
+	const struct store_row *updates; /* changed jobs: every field but spec, owner and key */
+	size_t n_updates;
+	const struct store_event *events;
+	size_t n_events;
+};
+
+/* Which jobs to hand out; zero-initialised: all. In order of id, descending with newest_first. */
+struct store_filter {
+	bool active_only;   /* not finished, failed or cancelled */
+	bool final_only;
+	uint32_t states;    /* bit (1 << enum job_state); 0: any */
+	int64_t uid;	    /* of this user; -1: any. Set it! */
+	uint64_t first_id, last_id; /* 0: no bound */
+	size_t limit;	    /* 0: none */
+	bool newest_first;
+	bool with_spec;	    /* fill in spec and owner */
+};
+
+/* Called per row; a non-zero result stops the walk and is returned from it. */
+typedef int store_row_fn(void *ctx, const struct store_row *row);
+typedef int store_event_fn(void *ctx, const struct store_event *event);
+
+struct store_ops {
+	const char *name;
+	int (*commit)(struct store *store, const struct store_batch *batch, uint64_t *ret_revision,
+		      struct err *err);
+	int (*walk)(struct store *store, const struct store_filter *filter, store_row_fn *fn, void *ctx,
+		    struct err *err);
+	int (*walk_events)(struct store *store, uint64_t job, store_event_fn *fn, void *ctx,
+			   struct err *err);
+	int (*find_key)(struct store *store, uint32_t uid, const char *key, uint64_t *ret_id);
+	int (*last)(struct store *store, uint64_t *ret_id, uint64_t *ret_revision, struct err *err);
+	void (*close)(struct store *store);
+};
+
+/* The head of every implementation's own struct. */
+struct store {
+	const struct store_ops *ops;
+};
+
+/*
+ * Open the SQLite store `path`, creating it (0600) or migrating an older schema. 0; -EBUSY when
+ * another process has it; -EIO, -ENOSPC, -EROFS, -EUCLEAN (damaged) or -EPROTO (made by a newer
+ * version) with a sentence that says what to do. Blocks on the disk.
+ */
+int store_sqlite_open(const char *path, struct store **ret_store, struct err *err);
+
+/* A store that forgets when it is closed. */
+struct store *store_memory_create(void);
+
+/*
+ * Make a batch durable as one transaction. 0 with its revision (which the rows' jobs then carry);
+ * negative with a sentence: nothing of it was written, and the daemon must stop. An insert whose
+ * (uid, key) exists already is -EEXIST: look with store_find_key() first.
+ */
+int store_commit(struct store *store, const struct store_batch *batch, uint64_t *ret_revision,
+		 struct err *err);
+
+/* Walk the matching jobs. 0, the callback's own result, or -errno with a sentence. */
+int store_walk(struct store *store, const struct store_filter *filter, store_row_fn *fn, void *ctx,
+	       struct err *err);
+
+/* Walk one job's history, oldest first. */
+int store_walk_events(struct store *store, uint64_t job, store_event_fn *fn, void *ctx,
+		      struct err *err);
+
+/* The job that `uid` submitted under `key`. 0 or -ENOENT. */
+int store_find_key(struct store *store, uint32_t uid, const char *key, uint64_t *ret_id);
+
+/* The highest job id and revision ever used; both 0 in a new store. */
+int store_last(struct store *store, uint64_t *ret_id, uint64_t *ret_revision, struct err *err);
+
+/* Close. Accepts NULL. For _cleanup_: store_closep. */
+void store_close(struct store *store);
