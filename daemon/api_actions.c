@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * POST /v1/jobs/cancel, hold, release: the same walk over a set of ids with another verb.
+ *
+ * Invariants: each id has its own result; one that is refused costs the others nothing.
+ */
+#include <inttypes.h>
+
+#include "common/idset.h"
+#include "daemon/api.h"
+#include "daemon/turn.h"
+
+#define IDS_MAX 10000 /* of one request */
+
+struct action {
+	const char *name;
+	/* Returns NULL, or why the job's state does not allow it. */
+	const char *(*apply)(struct request_context *request, struct record *record, bool now);
+};
+
+static const char *cancel(struct request_context *request, struct record *record, bool now)
+{
+	struct job_event event = {
+		.type = job_state_has_gpus(record->job.state) ? JOB_EVENT_STOP : JOB_EVENT_CANCEL,
+		.time_ns = clock_wall_ns(),
+		.cause = JOB_CAUSE_CANCELLED,
+		.exit_code = -1,
+		.uid = request->uid,
+		.cpu_ns = -1,
+		.peak_bytes = -1,
+	};
+
+	record->kill_now |= now;
+	turn_apply(request->daemon, record, &event, now ? "at once" : "");
+	return NULL;
+}
+
+static const char *hold(struct request_context *request, struct record *record, bool now)
+{
+	struct job_event event = {.type = JOB_EVENT_HOLD, .time_ns = clock_wall_ns()};
+
+	(void)now;
+	if (record->job.state != JOB_QUEUED)
+		return "it does not wait any more; only a waiting job can be held";
+	if (!record->job.held)
+		turn_apply(request->daemon, record, &event, "");
+	return NULL;
+}
+
+static const char *release(struct request_context *request, struct record *record, bool now)
+{
+	struct job_event event = {.type = JOB_EVENT_RELEASE, .time_ns = clock_wall_ns()};
+
+	(void)now;
+	if (!record->job.held || record->job.state != JOB_QUEUED)
+		return "it is not held";
+	turn_apply(request->daemon, record, &event, "");
+	return NULL;
+}
+
+static void add_failure(struct request_context *request, uint64_t id, int status, const char *why)
+{
+	json_t *list = json_object_get(request->result, "results");
+
+	json_array_append_new(list, json_pack("{s:I, s:b, s:i, s:s}", "id", (json_int_t)id, "ok", 0,
+					      "status", status, "error", why));
+}
+
+static void act_on(struct request_context *request, const struct action *action,
+		   struct record *record, bool now)
+{
+	json_t *list = json_object_get(request->result, "results");
+	const char *refusal;
+
+	if (!api_may_act(request, record->job.uid)) {
+		add_failure(request, record->job.id, 403, "it belongs to another user");
+		return;
+	}
+	refusal = job_state_is_final(record->job.state) ? "it is over"
+							: action->apply(request, record, now);
+	if (refusal) {
+		add_failure(request, record->job.id, 409, refusal);
+		return;
+	}
+	json_array_append_new(list, json_pack("{s:I, s:b, s:s}", "id", (json_int_t)record->job.id,
+					      "ok", 1, "state", job_state_name(record->job.state)));
+}
+
+struct ended {
+	struct request_context *request;
+};
+
+static int refuse_ended(void *ctx, const struct store_row *row)
+{
+	struct ended *ended = ctx;
+	char text[64];
+
+	snprintf(text, sizeof(text), "it is over (%s)", job_state_name(row->job.state));
+	add_failure(ended->request, row->job.id, 409, text);
+	return 0;
+}
+
+/* A single id that is named must exist; a range covers what there is. */
+static void act_on_range(struct request_context *request, const struct action *action,
+			 const struct idrange *range, bool now)
+{
+	struct daemon *daemon = request->daemon;
+	struct ended ended = {request};
+	struct store_filter filter = {
+		.final_only = true,
+		.uid = -1,
+		.first_id = range->first,
+		.last_id = range->last,
+		.limit = IDS_MAX,
+	};
+	uint64_t last = range->last < daemon->last_id ? range->last : daemon->last_id;
+	size_t before = json_array_size(json_object_get(request->result, "results"));
+
+	for (uint64_t id = range->first; id <= last; id++) {
+		struct record *record = record_find(daemon, id);
+
+		if (record)
+			act_on(request, action, record, now);
+	}
+	store_walk(daemon->store, &filter, refuse_ended, &ended, NULL);
+	if (range->first == range->last &&
+	    json_array_size(json_object_get(request->result, "results")) == before)
+		add_failure(request, range->first, 404, "there is no such job");
+}
+
+static void act(struct request_context *request, const struct action *action)
+{
+	json_t *body = api_body(request);
+	const char *text = json_string_value(json_object_get(body, "ids"));
+	bool now = json_is_true(json_object_get(body, "now"));
+	struct idset ids = {0};
+	struct err err = {0};
+
+	if (!body)
+		return;
+	if (!text)
+		http_fail(request, 400, "%s: ids: write for example {\"ids\": \"1,3-5\"}",
+			  action->name);
+	else if (idset_parse(text, &ids, &err) < 0)
+		http_fail(request, 400, "%s: ids: %s", action->name, err.msg);
+	else if (ids.n_ranges > IDS_MAX)
+		http_fail(request, 400, "%s: ids: more than %d of them; split the request",
+			  action->name, IDS_MAX);
+	json_decref(body);
+	if (!request->status) {
+		request->result = json_pack("{s:[]}", "results");
+		for (size_t i = 0; i < ids.n_ranges; i++)
+			act_on_range(request, action, &ids.ranges[i], now);
+	}
+	idset_finish(&ids);
+}
+
+void api_cancel_fold(struct request_context *request)
+{
+	act(request, &(struct action){"cancel", cancel});
+}
+
+void api_hold_fold(struct request_context *request)
+{
+	act(request, &(struct action){"hold", hold});
+}
+
+void api_release_fold(struct request_context *request)
+{
+	act(request, &(struct action){"release", release});
+}

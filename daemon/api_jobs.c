@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * GET /v1/jobs: a selection of jobs, from memory while they live and from the store when they are
+ * over.
+ *
+ * Invariants: running jobs first, then waiting ones in the order in which they would start, then
+ * ended ones, newest first; at most `limit` of them. A request that waits (`after`) looks at the
+ * store when it comes and when it is answered, and in between only at the living.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "common/idset.h"
+#include "daemon/api.h"
+
+#define LIMIT_DEFAULT 1000
+#define LIMIT_MAX     10000
+
+struct selection {
+	struct idset ids;
+	bool has_ids;
+	uint32_t states; /* bit (1 << enum job_state) */
+	int64_t uid;	 /* -1: any */
+	size_t limit;
+};
+
+#define STATES_FINAL  ((1u << JOB_FINISHED) | (1u << JOB_FAILED) | (1u << JOB_CANCELLED))
+#define STATES_ALL    ((1u << JOB_STATE_COUNT) - 1)
+#define STATES_ACTIVE (STATES_ALL & ~STATES_FINAL)
+
+static bool parse_states(struct request_context *request, const char *text, uint32_t *ret_states)
+{
+	_cleanup_(free_ptr) char *copy = xstrdup(text);
+	char *rest = copy, *word;
+	uint32_t states = 0;
+	enum job_state state;
+
+	while ((word = strsep(&rest, ","))) {
+		if (STREQ(word, "all")) {
+			states |= STATES_ALL;
+		} else if (STREQ(word, "active")) {
+			states |= STATES_ACTIVE;
+		} else if (job_state_parse(word, &state) == 0) {
+			states |= 1u << state;
+		} else {
+			http_fail(request, 400,
+				  "state: '%s' is no state; write queued, starting, running, "
+				  "stopping, "
+				  "finished, failed, cancelled, active or all",
+				  word);
+			return false;
+		}
+	}
+	*ret_states = states;
+	return true;
+}
+
+static bool parse_number(struct request_context *request, const char *name, int64_t min,
+			 int64_t max, int64_t *ret_value)
+{
+	const char *text = http_argument(request, name);
+
+	if (!text || parse_int64(text, min, max, ret_value) == 0)
+		return true;
+	http_fail(request, 400, "%s: '%s' is not a whole number of %lld to %lld", name, text,
+		  (long long)min, (long long)max);
+	return false;
+}
+
+static bool parse_selection(struct request_context *request, struct selection *selection)
+{
+	const char *ids = http_argument(request, "ids"), *state = http_argument(request, "state");
+	int64_t limit = LIMIT_DEFAULT;
+	struct err err = {0};
+
+	*selection = (struct selection){.uid = -1, .states = ids ? STATES_ALL : STATES_ACTIVE};
+	if (ids && idset_parse(ids, &selection->ids, &err) < 0) {
+		http_fail(request, 400, "ids: %s", err.msg);
+		return false;
+	}
+	selection->has_ids = ids;
+	if (!parse_number(request, "limit", 1, LIMIT_MAX, &limit) ||
+	    !parse_number(request, "uid", 0, UINT32_MAX, &selection->uid) ||
+	    (state && !parse_states(request, state, &selection->states)))
+		return false;
+	selection->limit = (size_t)limit;
+	return true;
+}
+
+static bool is_selected(const struct selection *selection, const struct job *job)
+{
+	return selection->states & (1u << job->state) &&
+	       (selection->uid < 0 || selection->uid == job->uid) &&
+	       (!selection->has_ids || idset_has(&selection->ids, job->id));
+}
+
+/* One living job with its place in the list. */
+struct listed {
+	const struct record *record;
+	int class; /* 0 holds GPUs, 1 waits, 2 is held */
+	struct queue_key key;
+};
+
+static int compare_listed(const void *a, const void *b)
+{
+	const struct listed *x = a, *y = b;
+
+	if (x->class != y->class)
+		return x->class - y->class;
+	return queue_key_compare(&x->key, &y->key);
+}
+
+static struct listed list_record(struct daemon *daemon, const struct record *record)
+{
+	struct listed listed = {.record = record, .class = record->job.held ? 2 : 1};
+
+	if (job_state_has_gpus(record->job.state))
+		return (struct listed){
+			.record = record,
+			.key = {.rank = record->job.place_ns, .id = record->job.id},
+		};
+	listed.key = sched_key(daemon->sched, &record->job);
+	return listed;
+}
+
+/* Append the living; at most `limit`, in order. True if there were more. */
+static bool add_living(struct daemon *daemon, const struct selection *selection, json_t *jobs)
+{
+	_cleanup_(free_ptr) struct listed *list =
+		xcalloc(HASH_COUNT(daemon->records), sizeof(*list));
+	size_t n = 0;
+
+	for (const struct record *record = daemon->records; record; record = record->hh.next)
+		if (is_selected(selection, &record->job) && !job_state_is_final(record->job.state))
+			list[n++] = list_record(daemon, record);
+	if (n > 1)
+		qsort(list, n, sizeof(*list), compare_listed);
+	for (size_t i = 0; i < n && i < selection->limit; i++)
+		json_array_append_new(jobs, api_record_json(daemon, list[i].record));
+	return n > selection->limit;
+}
+
+struct walk {
+	json_t *jobs;
+	size_t limit;
+	bool more;
+};
+
+static int add_row(void *ctx, const struct store_row *row)
+{
+	struct walk *walk = ctx;
+
+	if (json_array_size(walk->jobs) >= walk->limit) {
+		walk->more = true;
+		return 1;
+	}
+	json_array_append_new(walk->jobs, api_job_json(row));
+	return 0;
+}
+
+/* Append ended jobs from the store, newest first. */
+static bool add_ended(struct daemon *daemon, const struct selection *selection, json_t *jobs)
+{
+	struct walk walk = {jobs, selection->limit, false};
+	struct idrange all = {0};
+	const struct idrange *ranges = selection->has_ids ? selection->ids.ranges : &all;
+	size_t n = selection->has_ids ? selection->ids.n_ranges : 1;
+
+	if (!(selection->states & STATES_FINAL))
+		return false;
+	for (size_t i = n; i-- > 0 && !walk.more;) {
+		struct store_filter filter = {
+			.final_only = true,
+			.states = selection->states & STATES_FINAL,
+			.uid = selection->uid,
+			.first_id = ranges[i].first,
+			.last_id = ranges[i].last,
+			.newest_first = true,
+		};
+
+		store_walk(daemon->store, &filter, add_row, &walk, NULL);
+	}
+	return walk.more;
+}
+
+/* Has a selected job, living or ended just now, the revision that is waited for? */
+static bool living_changed(const struct request_context *request, const struct selection *selection)
+{
+	for (const struct record *record = request->daemon->records; record;
+	     record = record->hh.next)
+		if (record->job.revision >= request->wait_revision &&
+		    is_selected(selection, &record->job))
+			return true;
+	return false;
+}
+
+static bool any_is_newer(const json_t *jobs, uint64_t revision)
+{
+	const json_t *job;
+	size_t i;
+
+	json_array_foreach (jobs, i, job)
+		if ((uint64_t)json_integer_value(json_object_get(job, "revision")) >= revision)
+			return true;
+	return false;
+}
+
+/* The whole answer; when waiting for the first time, NULL if it holds nothing new. */
+static json_t *make_list(struct request_context *request, const struct selection *selection)
+{
+	json_t *jobs = json_array();
+	bool more = add_living(request->daemon, selection, jobs);
+
+	more |= add_ended(request->daemon, selection, jobs);
+	if (request->wait_revision && !request->result_id && !request->expired &&
+	    !any_is_newer(jobs, request->wait_revision)) {
+		json_decref(jobs);
+		return NULL;
+	}
+	return json_pack("{s:I, s:o, s:b}", "revision", (json_int_t)request->daemon->revision,
+			 "jobs", jobs, "more", more);
+}
+
+int api_list_reply(struct request_context *request)
+{
+	struct selection selection;
+	json_t *list = NULL;
+	int r = HTTP_WAIT;
+
+	if (!parse_selection(request, &selection)) {
+		idset_finish(&selection.ids);
+		return 0;
+	}
+	/* result_id says that the store has been looked at once, so only the living can bring news.
+	 */
+	if (!request->result_id || request->expired || living_changed(request, &selection))
+		list = make_list(request, &selection);
+	request->result_id = 1;
+	if (list)
+		r = api_ok(request, 200, list);
+	idset_finish(&selection.ids);
+	return r;
+}

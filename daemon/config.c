@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The configuration file.
+ *
+ * Invariants: a value that cannot be read is never silently a default. Later lines win.
+ * Deliberately no sections, no includes, no reload: a restart loses nothing.
+ */
+#include "daemon/config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "common/duration.h"
+
+#define CONFIG_FILE_MAX (1u << 20)
+
+static int parse_policy(struct config *config, const char *value, struct err *err)
+{
+	const struct policy *policy = policy_by_name(value);
+
+	if (!policy)
+		return err_set(err, -EINVAL, "'%s' is no policy; write priority or fifo", value);
+	config->sched.policy = policy;
+	return 0;
+}
+
+static int parse_backfill(struct config *config, const char *value, struct err *err)
+{
+	if (STREQ(value, "easy"))
+		config->sched.backfill = BACKFILL_EASY;
+	else if (STREQ(value, "none"))
+		config->sched.backfill = BACKFILL_NONE;
+	else
+		return err_set(err, -EINVAL, "'%s' is no backfill; write easy or none", value);
+	return 0;
+}
+
+static int parse_span(const char *value, int64_t min_ms, int64_t *ret_ms, struct err *err)
+{
+	int64_t ms;
+	int r = duration_parse(value, &ms, err);
+
+	if (r < 0)
+		return r;
+	if (ms < min_ms)
+		return err_set(err, -EINVAL, "'%s' is too short; write at least %lldms", value,
+			       (long long)min_ms);
+	*ret_ms = ms;
+	return 0;
+}
+
+static int parse_point(struct config *config, const char *value, struct err *err)
+{
+	int64_t ms;
+	int r = parse_span(value, 0, &ms, err);
+
+	if (r < 0)
+		return r;
+	if (ms > INT64_MAX / NS_PER_MS)
+		return err_set(err, -EINVAL, "'%s' is too long", value);
+	config->sched.point_ns = ms * NS_PER_MS;
+	return 0;
+}
+
+static int parse_probe_interval(struct config *config, const char *value, struct err *err)
+{
+	return parse_span(value, 100, &config->probe_interval_ms, err);
+}
+
+static int parse_probe_timeout(struct config *config, const char *value, struct err *err)
+{
+	return parse_span(value, 100, &config->probe_timeout_ms, err);
+}
+
+static int parse_foreign_memory(struct config *config, const char *value, struct err *err)
+{
+	return bytes_parse(value, &config->foreign_mem_bytes, err);
+}
+
+static int parse_display_memory(struct config *config, const char *value, struct err *err)
+{
+	return bytes_parse(value, &config->display_mem_bytes, err);
+}
+
+static int parse_visible_devices(struct config *config, const char *value, struct err *err)
+{
+	if (!STREQ(value, "index") && !STREQ(value, "uuid"))
+		return err_set(err, -EINVAL, "'%s' is neither index nor uuid", value);
+	config->export_uuids = STREQ(value, "uuid");
+	return 0;
+}
+
+static int parse_count(const char *value, int64_t min, int64_t max, int64_t *ret, struct err *err)
+{
+	if (parse_int64(value, min, max, ret) < 0)
+		return err_set(err, -EINVAL, "'%s' is not a whole number of %lld to %lld", value,
+			       (long long)min, (long long)max);
+	return 0;
+}
+
+static int parse_max_jobs(struct config *config, const char *value, struct err *err)
+{
+	return parse_count(value, 1, INT32_MAX, &config->max_jobs_per_user, err);
+}
+
+static int parse_max_body(struct config *config, const char *value, struct err *err)
+{
+	uint64_t bytes;
+	int r = bytes_parse(value, &bytes, err);
+
+	if (r < 0)
+		return r;
+	if (bytes < 4096 || bytes > (64u << 20))
+		return err_set(err, -EINVAL, "'%s' is not between 4K and 64M", value);
+	config->max_body_bytes = (int64_t)bytes;
+	return 0;
+}
+
+static int parse_max_connections(struct config *config, const char *value, struct err *err)
+{
+	return parse_count(value, 1, 100000, &config->max_connections, err);
+}
+
+const struct config_key config_keys[] = {
+	{"policy", "priority", "order of the queue: priority or fifo", parse_policy},
+	{"backfill", "easy", "may later jobs pass one that waits for GPUs: easy or none",
+	 parse_backfill},
+	{"priority_point", "1h", "waiting that counts as much as one point of priority",
+	 parse_point},
+	{"probe_interval", "5s", "time between two looks at the GPUs", parse_probe_interval},
+	{"probe_timeout", "60s", "silence after which the GPU probe is killed and started anew",
+	 parse_probe_timeout},
+	{"foreign_memory", "1G", "GPU memory in use by nobody visible that makes a GPU foreign",
+	 parse_foreign_memory},
+	{"display_memory", "512M", "GPU memory a graphics process may use on a GPU that is idle",
+	 parse_display_memory},
+	{"visible_devices", "index", "what CUDA_VISIBLE_DEVICES lists: index or uuid",
+	 parse_visible_devices},
+	{"max_jobs_per_user", "1000000", "jobs of one user that have not ended", parse_max_jobs},
+	{"max_body", "8M", "size of one request", parse_max_body},
+	{"max_connections", "1000", "clients connected at a time", parse_max_connections},
+	{NULL, NULL, NULL, NULL},
+};
+
+void config_init(struct config *config)
+{
+	*config = (struct config){0};
+	for (const struct config_key *key = config_keys; key->name; key++)
+		if (key->parse(config, key->fallback, NULL) < 0)
+			abort(); /* the table's own defaults */
+}
+
+static char *trim(char *text)
+{
+	size_t len;
+
+	text += strspn(text, " \t\r");
+	len = strlen(text);
+	while (len > 0 && strchr(" \t\r", text[len - 1]))
+		text[--len] = '\0';
+	return text;
+}
+
+static int parse_line(struct config *config, char *line, struct err *err)
+{
+	char *equals, *name, *value;
+
+	line[strcspn(line, "#")] = '\0';
+	line = trim(line);
+	if (!*line)
+		return 0;
+	equals = strchr(line, '=');
+	if (!equals)
+		return err_set(err, -EINVAL, "'%s' is not of the form key = value", line);
+	*equals = '\0';
+	name = trim(line);
+	value = trim(equals + 1);
+	for (const struct config_key *key = config_keys; key->name; key++) {
+		if (!STREQ(key->name, name))
+			continue;
+		if (key->parse(config, value, err) < 0)
+			return err_wrap(err, "%s", name);
+		return 0;
+	}
+	return err_set(err, -EINVAL, "there is no key '%s'; see docs/configuration.md", name);
+}
+
+int config_parse(struct config *config, const char *text, const char *filename, struct err *err)
+{
+	_cleanup_(free_ptr) char *copy = xstrdup(text);
+	char *rest = copy, *line;
+
+	for (int number = 1; (line = strsep(&rest, "\n")); number++)
+		if (parse_line(config, line, err) < 0)
+			return err_wrap(err, "%s:%d", filename, number);
+	return 0;
+}
+
+static char *default_path(bool system)
+{
+	const char *home;
+
+	if (system)
+		return xstrdup("/etc/tgpu/tgpu.conf");
+	home = getenv("XDG_CONFIG_HOME");
+	if (home && *home)
+		return xasprintf("%s/tgpu/tgpu.conf", home);
+	home = getenv("HOME");
+	return xasprintf("%s/.config/tgpu/tgpu.conf", home ? home : "");
+}
+
+int config_load(struct config *config, const char *path, bool system, struct err *err)
+{
+	const char *given = path ? path : getenv("TGPU_CONFIG");
+	_cleanup_(free_ptr) char *name = given ? xstrdup(given) : default_path(system);
+	_cleanup_(free_ptr) char *text = NULL;
+	size_t len;
+	int r;
+
+	config_init(config);
+	r = read_file(name, CONFIG_FILE_MAX, &text, &len);
+	if (r == -ENOENT && !given)
+		return 0;
+	if (r < 0)
+		return err_set(err, r, "cannot read the configuration %s: %s", name, strerror(-r));
+	if (memchr(text, '\0', len))
+		return err_set(err, -EINVAL, "%s: holds a NUL byte; it must be text", name);
+	return config_parse(config, text, name, err);
+}

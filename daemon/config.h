@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tgpu.conf: "key = value" lines, # comments. One table says what there is; help, docs and the
+ * parser come from it. An unknown key or a bad value stops the daemon with the file and the line.
+ */
+#pragma once
+
+#include "scheduler/core.h"
+
+struct config {
+	struct sched_config sched;
+	int64_t probe_interval_ms;  /* between two looks at the GPUs */
+	int64_t probe_timeout_ms;   /* silence after which the probe is killed and started anew */
+	uint64_t foreign_mem_bytes; /* memory in use without a visible holder that counts as foreign
+				     */
+	uint64_t
+		display_mem_bytes; /* what a graphics process may use without counting as foreign */
+	bool export_uuids;	   /* CUDA_VISIBLE_DEVICES by UUID instead of by index */
+	int64_t max_jobs_per_user; /* not ended */
+	int64_t max_body_bytes;	   /* of one request */
+	int64_t max_connections;
+};
+
+struct config_key {
+	const char *name;
+	const char *fallback; /* the default, as text: parsed like any value */
+	const char *help;
+	int (*parse)(struct config *config, const char *value, struct err *err);
+};
+
+/* The table, ended by a NULL name. */
+extern const struct config_key config_keys[];
+
+/* All defaults. */
+void config_init(struct config *config);
+
+/*
+ * Read a file. path NULL: $TGPU_CONFIG, else /etc/tgpu/tgpu.conf (system) or
+ * $XDG_CONFIG_HOME/tgpu/tgpu.conf; such a default file may be absent. 0 or -EINVAL with a sentence.
+ */
+int config_load(struct config *config, const char *path, bool system, struct err *err);
+
+/* Parse the text of a file. For tests and fuzzing; `filename` is for messages. */
+int config_parse(struct config *config, const char *text, const char *filename, struct err *err);

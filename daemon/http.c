@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libmicrohttpd inside the libuv loop.
+ *
+ * The library owns connections and parsing; its epoll descriptor is one more thing the loop polls,
+ * so there is no thread. A complete request is folded and its connection suspended; http_reply()
+ * resumes it with an answer. Requests that wait for a change (`after`) stay parked until there is
+ * one, or 30 seconds.
+ *
+ * Invariants: an answer is made after the commit of the turn that folded its request; every parked
+ * request is answered, at the latest when the daemon stops; bodies and connections are bounded by
+ * configuration, headers by the library's memory per connection.
+ * Deliberately not here: what any route means (api_*.c).
+ * Read next: api.c.
+ */
+#include "daemon/http.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <libgen.h>
+#include <microhttpd.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/buf.h"
+#include "common/log.h"
+
+#define WAIT_MS		 30000
+#define IDLE_TIMEOUT_S	 60
+#define CONNECTION_BYTES (32 * 1024)
+#define BACKLOG		 1024
+#define GROUPS_MAX	 65536
+
+/* A request from its first line to its answer. */
+struct pending {
+	struct request_context context;
+	const struct route *route;
+	struct buf body;
+	bool folded;
+	bool answered;
+	int64_t deadline_ms;		 /* loop time */
+	struct pending *previous, *next; /* while parked */
+};
+
+struct http {
+	struct daemon *daemon;
+	struct MHD_Daemon *mhd;
+	struct pending *parked; /* newest first; order does not matter */
+	uv_poll_t poll;
+	uv_timer_t timer;    /* the library's own time-outs */
+	uv_timer_t deadline; /* of the parked request that waits longest */
+	int listen_fd;
+};
+
+void http_fail(struct request_context *request, int status, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	json_decref(request->reply);
+	request->status = status;
+	request->reply = json_pack("{s:s}", "error", text);
+	if (!request->reply) /* what was quoted is no text */
+		request->reply =
+			json_pack("{s:s}", "error", "the request holds bytes that are not UTF-8");
+}
+
+const char *http_argument(const struct request_context *request, const char *name)
+{
+	return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+const char *http_header(const struct request_context *request, const char *name)
+{
+	return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+/* Who is at the other end: the kernel's word, not the client's. */
+static int identify(struct request_context *request)
+{
+	int fd = MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+			 ->connect_fd;
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return -errno;
+	request->uid = peer.uid;
+	request->gid = peer.gid;
+	len = 0;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &len) == 0 || errno != ERANGE ||
+	    len > GROUPS_MAX * sizeof(*request->groups))
+		return 0; /* no supplementary groups */
+	request->groups = xmalloc(len);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, request->groups, &len) < 0)
+		return -errno;
+	request->n_groups = len / sizeof(*request->groups);
+	return 0;
+}
+
+/* Match "/v1/jobs/ID/why" against a path; the number goes to *ret_id. */
+static bool path_matches(const char *pattern, const char *path, uint64_t *ret_id)
+{
+	for (; *pattern && *path; pattern++, path++) {
+		char *end;
+
+		if (strncmp(pattern, "ID", 2) != 0) {
+			if (*pattern != *path)
+				return false;
+			continue;
+		}
+		if (*path < '1' || *path > '9')
+			return false;
+		*ret_id = strtoull(path, &end, 10);
+		pattern++;
+		path = end - 1;
+	}
+	return *pattern == *path;
+}
+
+static void find_route(struct pending *pending, const char *method, const char *path)
+{
+	bool path_exists = false;
+
+	for (const struct route *route = routes; route->method; route++) {
+		uint64_t id = 0;
+
+		if (!path_matches(route->path, path, &id))
+			continue;
+		path_exists = true;
+		if (!STREQ(route->method, method))
+			continue;
+		pending->route = route;
+		pending->context.id = id;
+		return;
+	}
+	if (path_exists)
+		http_fail(&pending->context, 405, "%s does not know the method %s; see docs/api.md",
+			  path, method);
+	else
+		http_fail(&pending->context, 404, "there is no %s; see docs/api.md", path);
+}
+
+static void parse_after(struct request_context *request)
+{
+	const char *text = http_argument(request, "after");
+	int64_t after;
+
+	if (!text)
+		return;
+	if (parse_int64(text, 0, INT64_MAX, &after) < 0)
+		http_fail(request, 400, "after: '%s' is not a revision; write a whole number",
+			  text);
+	else
+		request->wait_revision = (uint64_t)after + 1;
+}
+
+static bool may_connect(const struct request_context *request)
+{
+	return request->daemon->paths.system || request->uid == 0 || request->uid == geteuid();
+}
+
+static void begin(struct pending *pending, const char *method, const char *path)
+{
+	struct request_context *context = &pending->context;
+
+	if (identify(context) < 0)
+		http_fail(context, 403, "cannot tell who is calling");
+	else if (!may_connect(context))
+		http_fail(context, 403, "this daemon serves user %u only", (unsigned)geteuid());
+	else
+		find_route(pending, method, path);
+	if (!context->status)
+		parse_after(context);
+}
+
+static void receive(struct pending *pending, const char *data, size_t len)
+{
+	struct request_context *context = &pending->context;
+
+	if (context->status)
+		return;
+	if (pending->body.len + len > (size_t)context->daemon->config.max_body_bytes) {
+		buf_finish(&pending->body);
+		http_fail(context, 413, "the request is larger than %lld bytes (max_body)",
+			  (long long)context->daemon->config.max_body_bytes);
+		return;
+	}
+	buf_append(&pending->body, data, len);
+}
+
+static void park(struct http *http, struct pending *pending)
+{
+	struct request_context *context = &pending->context;
+
+	pending->folded = true;
+	context->body = buf_get(&pending->body);
+	context->body_len = pending->body.len;
+	if (!context->status && pending->route->fold)
+		pending->route->fold(context);
+	pending->deadline_ms = (int64_t)uv_now(&http->daemon->loop) + WAIT_MS;
+	pending->next = http->parked;
+	if (http->parked)
+		http->parked->previous = pending;
+	http->parked = pending;
+	MHD_suspend_connection(context->connection);
+}
+
+static void unpark(struct http *http, struct pending *pending)
+{
+	if (pending->previous)
+		pending->previous->next = pending->next;
+	else
+		http->parked = pending->next;
+	if (pending->next)
+		pending->next->previous = pending->previous;
+	pending->previous = pending->next = NULL;
+	pending->answered = true;
+	MHD_resume_connection(pending->context.connection);
+}
+
+static enum MHD_Result send_answer(struct pending *pending)
+{
+	char *text = json_dumps(pending->context.reply, JSON_COMPACT);
+	size_t len = strlen(text);
+	struct MHD_Response *response;
+	enum MHD_Result r;
+
+	text = xreallocarray(text, len + 2, 1);
+	memcpy(text + len, "\n", 2);
+	response = MHD_create_response_from_buffer(len + 1, text, MHD_RESPMEM_MUST_FREE);
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+	r = MHD_queue_response(pending->context.connection, (unsigned)pending->context.status,
+			       response);
+	MHD_destroy_response(response);
+	return r;
+}
+
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
+				  const char *method, const char *version, const char *upload_data,
+				  size_t *upload_data_size, void **con_cls)
+{
+	struct http *http = cls;
+	struct pending *pending = *con_cls;
+
+	(void)version;
+	if (!pending) {
+		pending = xcalloc(1, sizeof(*pending));
+		pending->context.daemon = http->daemon;
+		pending->context.connection = connection;
+		*con_cls = pending;
+		begin(pending, method, url);
+	} else if (*upload_data_size > 0) {
+		receive(pending, upload_data, *upload_data_size);
+		*upload_data_size = 0;
+	} else if (!pending->folded) {
+		park(http, pending);
+	} else if (pending->answered) {
+		return send_answer(pending);
+	}
+	return MHD_YES;
+}
+
+static void on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
+			 enum MHD_RequestTerminationCode code)
+{
+	struct pending *pending = *con_cls;
+
+	(void)cls;
+	(void)connection;
+	(void)code;
+	if (!pending)
+		return;
+	json_decref(pending->context.reply);
+	json_decref(pending->context.result);
+	free(pending->context.groups);
+	buf_finish(&pending->body);
+	free(pending);
+	*con_cls = NULL;
+}
+
+static void on_timer(uv_timer_t *timer);
+
+/* Let the library do what is due, and remember when it wants to be called again. */
+static void run_library(struct http *http)
+{
+	MHD_UNSIGNED_LONG_LONG wait_ms;
+
+	MHD_run(http->mhd);
+	if (MHD_get_timeout(http->mhd, &wait_ms) == MHD_YES)
+		uv_timer_start(&http->timer, on_timer, wait_ms, 0);
+	else
+		uv_timer_stop(&http->timer);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	run_library(timer->data);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+	(void)status;
+	(void)events;
+	run_library(poll->data);
+}
+
+static void on_deadline(uv_timer_t *timer)
+{
+	(void)timer; /* the turn that follows answers what has expired */
+}
+
+/* Make the answer if there is one by now. */
+static bool can_answer(struct http *http, struct pending *pending)
+{
+	struct request_context *context = &pending->context;
+
+	context->expired = (int64_t)uv_now(&http->daemon->loop) >= pending->deadline_ms;
+	if (context->status)
+		return true;
+	return pending->route->reply(context) == 0;
+}
+
+void http_reply(struct daemon *daemon)
+{
+	struct http *http = daemon->http;
+	int64_t first_ms = INT64_MAX, now_ms = (int64_t)uv_now(&daemon->loop);
+	bool resumed = false;
+
+	if (!http || !http->parked)
+		return;
+	for (struct pending *pending = http->parked, *next; pending; pending = next) {
+		next = pending->next;
+		if (can_answer(http, pending)) {
+			unpark(http, pending);
+			resumed = true;
+		} else if (pending->deadline_ms < first_ms) {
+			first_ms = pending->deadline_ms;
+		}
+	}
+	if (first_ms < INT64_MAX)
+		uv_timer_start(&http->deadline, on_deadline,
+			       first_ms > now_ms ? (uint64_t)(first_ms - now_ms) : 0, 0);
+	if (resumed)
+		uv_timer_start(&http->timer, on_timer, 0, 0);
+}
+
+/* Is somebody answering at this address? */
+static bool is_alive(const struct sockaddr_un *address)
+{
+	_cleanup_(close_fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	return fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0;
+}
+
+static int make_parent(const char *path, bool system, struct err *err)
+{
+	_cleanup_(free_ptr) char *copy = xstrdup(path);
+	const char *parent = dirname(copy);
+
+	if (mkdir(parent, system ? 0755 : 0700) < 0 && errno != EEXIST)
+		return err_set(err, -errno, "cannot make %s for the socket: %s", parent,
+			       strerror(errno));
+	return 0;
+}
+
+static int open_socket(struct http *http, struct err *err)
+{
+	const struct paths *paths = &http->daemon->paths;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	_cleanup_(close_fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int r = make_parent(paths->socket, paths->system, err);
+
+	if (r < 0)
+		return r;
+	if (fd < 0)
+		return err_set(err, -errno, "cannot make a socket: %s", strerror(errno));
+	if (strlen(paths->socket) >= sizeof(address.sun_path))
+		return err_set(err, -ENAMETOOLONG,
+			       "the socket's path is too long: %s; set TGPU_SOCKET", paths->socket);
+	memcpy(address.sun_path, paths->socket, strlen(paths->socket) + 1);
+	if (is_alive(&address))
+		return err_set(err, -EADDRINUSE, "another daemon answers at %s; stop it first",
+			       paths->socket);
+	unlink(paths->socket);
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, BACKLOG) < 0)
+		return err_set(err, -errno, "cannot listen at %s: %s", paths->socket,
+			       strerror(errno));
+	if (chmod(paths->socket, paths->system ? 0666 : 0600) < 0)
+		return err_set(err, -errno, "cannot set the rights of %s: %s", paths->socket,
+			       strerror(errno));
+	http->listen_fd = TAKE_FD(fd);
+	return 0;
+}
+
+int http_create(struct daemon *daemon, struct err *err)
+{
+	struct http *http = xcalloc(1, sizeof(*http));
+	int r;
+
+	http->daemon = daemon;
+	http->listen_fd = -1;
+	daemon->http = http;
+	uv_timer_init(&daemon->loop, &http->timer);
+	uv_timer_init(&daemon->loop, &http->deadline);
+	http->timer.data = http->deadline.data = http;
+	r = open_socket(http, err);
+	if (r < 0)
+		return r;
+	http->mhd = MHD_start_daemon(
+		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, http,
+		MHD_OPTION_LISTEN_SOCKET, http->listen_fd, MHD_OPTION_NOTIFY_COMPLETED,
+		on_completed, NULL, MHD_OPTION_CONNECTION_LIMIT,
+		(unsigned)daemon->config.max_connections, MHD_OPTION_CONNECTION_TIMEOUT,
+		(unsigned)IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)CONNECTION_BYTES, MHD_OPTION_END);
+	if (!http->mhd)
+		return err_set(err, -EIO, "the HTTP library did not start");
+	uv_poll_init(&daemon->loop, &http->poll,
+		     MHD_get_daemon_info(http->mhd, MHD_DAEMON_INFO_EPOLL_FD)->listen_fd);
+	http->poll.data = http;
+	uv_poll_start(&http->poll, UV_READABLE, on_poll);
+	return 0;
+}
+
+void http_destroy(struct daemon *daemon)
+{
+	struct http *http = daemon->http;
+
+	if (!http)
+		return;
+	while (http->parked) {
+		http_fail(&http->parked->context, 503, "the daemon is stopping; its jobs go on");
+		unpark(http, http->parked);
+	}
+	if (http->mhd) {
+		MHD_run(http->mhd); /* let the last answers leave */
+		MHD_run(http->mhd);
+		MHD_stop_daemon(http->mhd);
+		unlink(daemon->paths.socket);
+	} else {
+		fd_close(http->listen_fd);
+	}
+	free(http);
+	daemon->http = NULL;
+}

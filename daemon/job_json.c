@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A job as JSON. What is not known is null: never a made-up 0.
+ */
+#include "daemon/api.h"
+#include "scheduler/why.h"
+
+static json_t *time_ms(int64_t ns)
+{
+	return ns == TIME_UNKNOWN ? json_null() : json_integer(ns / NS_PER_MS);
+}
+
+static json_t *known(int64_t value)
+{
+	return value < 0 ? json_null() : json_integer(value);
+}
+
+static json_t *text_of(const char *text)
+{
+	json_t *string = json_string(text ? text : "");
+
+	return string ? string : json_string("?");
+}
+
+static void add_request(json_t *object, const struct job *job)
+{
+	json_object_set_new(object, "priority", json_integer(job->priority));
+	json_object_set_new(object, "num_gpus", json_integer(job->request.num_gpus));
+	json_object_set_new(object, "gpu_mem",
+			    json_integer((json_int_t)job->request.gpu_mem_bytes));
+	json_object_set_new(object, "cpus", json_integer(job->request.cpus));
+	json_object_set_new(object, "mem", json_integer((json_int_t)job->request.mem_bytes));
+	json_object_set_new(object, "requeue", json_boolean(job->requeue));
+	json_object_set_new(object, "time_limit_ms",
+			    job->limit_ns ? json_integer(job->limit_ns / NS_PER_MS) : json_null());
+}
+
+static void add_times(json_t *object, const struct job *job)
+{
+	json_object_set_new(object, "submit_ms", time_ms(job->submit_ns));
+	json_object_set_new(object, "begin_ms", time_ms(job->begin_ns));
+	json_object_set_new(object, "start_ms", time_ms(job->start_ns));
+	json_object_set_new(object, "stop_ms", time_ms(job->stop_ns));
+	json_object_set_new(object, "end_ms", time_ms(job->end_ns));
+}
+
+/* The GPUs it holds, or last held: of all its parts, and the first part's node. */
+static void add_gpus(json_t *object, const char *alloc)
+{
+	json_t *parts = json_loads(alloc && *alloc ? alloc : "[]", 0, NULL), *part,
+	       *gpus = json_array();
+	json_t *node = json_object_get(json_array_get(parts, 0), "node");
+	size_t i;
+
+	json_array_foreach (parts, i, part)
+		json_array_extend(gpus, json_object_get(part, "gpus"));
+	json_object_set(object, "node", node ? node : json_null());
+	json_object_set_new(object, "gpus", gpus);
+	json_decref(parts);
+}
+
+static void add_end(json_t *object, const struct job *job, const char *message)
+{
+	json_object_set_new(object, "exit_code", known(job->exit_code));
+	json_object_set_new(object, "signal",
+			    job->signal ? json_integer(job->signal) : json_null());
+	json_object_set_new(object, "cause",
+			    job->cause ? json_string(job_cause_name(job->cause)) : json_null());
+	json_object_set_new(object, "cancelled_by", known(job->cancelled_by));
+	json_object_set_new(object, "message", text_of(message));
+	json_object_set_new(object, "cpu_ms",
+			    job->cpu_ns < 0 ? json_null() : json_integer(job->cpu_ns / NS_PER_MS));
+	json_object_set_new(object, "peak_bytes", known(job->peak_bytes));
+}
+
+json_t *api_job_json(const struct store_row *row)
+{
+	const struct job *job = &row->job;
+	json_t *object = json_object();
+
+	json_object_set_new(object, "id", json_integer((json_int_t)job->id));
+	json_object_set_new(object, "revision", json_integer((json_int_t)job->revision));
+	json_object_set_new(object, "uid", json_integer(job->uid));
+	json_object_set_new(object, "name", text_of(row->name));
+	json_object_set_new(object, "state", json_string(job_state_name(job->state)));
+	json_object_set_new(object, "held", json_boolean(job->held));
+	json_object_set_new(object, "attempt", json_integer(job->attempt));
+	add_request(object, job);
+	add_times(object, job);
+	add_gpus(object, row->alloc);
+	add_end(object, job, row->message);
+	json_object_set_new(object, "reason", json_null());
+	return object;
+}
+
+json_t *api_record_json(struct daemon *daemon, const struct record *record)
+{
+	struct store_row row = record_row(record);
+	json_t *object = api_job_json(&row);
+	_cleanup_(buf_finish) struct buf summary = {0};
+	struct why why;
+
+	if (record->job.state != JOB_QUEUED)
+		return object;
+	sched_why(daemon->sched, &record->job, clock_wall_ns(), &why);
+	why_summary(&why, &summary);
+	json_object_set_new(object, "reason",
+			    json_pack("{s:s, s:s}", "code", why_code_name(why.code), "text",
+				      buf_get(&summary)));
+	return object;
+}

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From probe reports to the ledger: slots, conditions, who holds what.
+ *
+ * Invariants: a slot means one UUID for the daemon's life; a GPU is ready only if the last report
+ * shows it healthy and, unless a job of ours holds it, without a holder; GPUs that a job gave back
+ * are not ready until a report that began after its end says so. Utilisation is never a sign of
+ * use. Simulated GPUs have no holders, so theirs are ready again at once. Deliberately not here:
+ * JSON for the API (machine_json.c), talking to the probe (prober.c). Cost: O(GPUs x processes x
+ * running jobs) per report; the ledger is told only when something changed. Read next: prober.c.
+ */
+#include "daemon/machine.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/duration.h"
+#include "common/log.h"
+#include "daemon/launch.h"
+#include "daemon/machine_internal.h"
+#include "daemon/prober.h"
+#include "daemon/turn.h"
+
+#define SIMULATED_CPUS_PER_GPU 16 /* so that a small machine can pretend to be a large one */
+
+static uint64_t physical_memory(void)
+{
+	return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+void machine_create(struct daemon *daemon)
+{
+	struct machine *machine = xcalloc(1, sizeof(*machine));
+
+	machine->real_cpus = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
+	daemon->machine = machine;
+	ledger_add_node(sched_ledger(daemon->sched), daemon->node_name, machine->real_cpus,
+			physical_memory());
+}
+
+void machine_destroy(struct daemon *daemon)
+{
+	if (!daemon->machine)
+		return;
+	gpu_report_finish(&daemon->machine->report);
+	free(daemon->machine);
+	daemon->machine = NULL;
+}
+
+bool machine_is_known(const struct daemon *daemon)
+{
+	return daemon->machine->known;
+}
+
+const struct gpu_report *machine_report(const struct daemon *daemon)
+{
+	return &daemon->machine->report;
+}
+
+struct node *machine_node(const struct daemon *daemon)
+{
+	return &sched_ledger(daemon->sched)->nodes[0];
+}
+
+const struct gpu_info *machine_gpu(const struct daemon *daemon, unsigned slot)
+{
+	const struct machine *machine = daemon->machine;
+	int at = machine->slots[slot].report_index;
+
+	return at >= 0 ? &machine->report.gpus[at] : NULL;
+}
+
+/* The slot of this UUID, a new one if need be; -1 when all slots are used up. */
+static int slot_of(struct machine *machine, const char *uuid)
+{
+	for (unsigned i = 0; i < machine->n_slots; i++)
+		if (STREQ(machine->slots[i].uuid, uuid))
+			return (int)i;
+	if (machine->n_slots == TOPOLOGY_GPUS_MAX)
+		return -1;
+	machine->slots[machine->n_slots] = (struct slot){.report_index = -1, .index = -1};
+	snprintf(machine->slots[machine->n_slots].uuid, sizeof(machine->slots[0].uuid), "%s", uuid);
+	return (int)machine->n_slots++;
+}
+
+static void map_slots(struct machine *machine)
+{
+	for (unsigned i = 0; i < machine->n_slots; i++)
+		machine->slots[i].report_index = -1;
+	for (size_t i = 0; i < machine->report.n_gpus; i++) {
+		int slot = slot_of(machine, machine->report.gpus[i].uuid);
+
+		if (slot < 0) {
+			log_warn("more GPUs than slots, one is left out uuid=%s",
+				 machine->report.gpus[i].uuid);
+			continue;
+		}
+		machine->slots[slot].report_index = (int)i;
+		machine->slots[slot].index = machine->report.gpus[i].index;
+	}
+}
+
+/* Does this process belong to one of our jobs? Its id; 0: it is somebody else's. */
+uint64_t machine_job_of(const struct daemon *daemon, const struct gpu_process *process)
+{
+	for (struct record *record = daemon->records; record; record = record->hh.next)
+		if (record->attempt && launch_owns_process(record, process))
+			return record->job.id;
+	return 0;
+}
+
+/* May a process stay on a GPU that counts as free? A display server with little memory may. */
+static bool is_harmless(const struct daemon *daemon, const struct gpu_process *process)
+{
+	return process->kind == 'G' && process->mem_bytes != GPU_UNKNOWN &&
+	       (uint64_t)process->mem_bytes <= daemon->config.display_mem_bytes;
+}
+
+/* The first process that is in the way of handing this GPU out. */
+static const struct gpu_process *find_holder(const struct daemon *daemon,
+					     const struct gpu_info *gpu)
+{
+	for (size_t i = 0; i < gpu->n_processes; i++)
+		if (!is_harmless(daemon, &gpu->processes[i]))
+			return &gpu->processes[i];
+	return NULL;
+}
+
+static void describe_holder(const struct daemon *daemon, const struct gpu_process *process,
+			    char *reason, size_t size)
+{
+	uint64_t job = machine_job_of(daemon, process);
+
+	if (job)
+		snprintf(reason, size, "held by pid %d (job %" PRIu64 ", %.40s)", (int)process->pid,
+			 job, process->name);
+	else if (process->uid != GPU_UNKNOWN)
+		snprintf(reason, size, "held by pid %d (uid %" PRId64 ", %.40s)", (int)process->pid,
+			 process->uid, process->name[0] ? process->name : "?");
+	else
+		snprintf(reason, size, "held by pid %d", (int)process->pid);
+}
+
+/* An idle, healthy GPU: is somebody on it all the same? */
+static enum gpu_condition judge_use(const struct daemon *daemon, const struct slot *slot,
+				    const struct gpu_info *gpu, char *reason, size_t size)
+{
+	const struct gpu_process *holder = find_holder(daemon, gpu);
+	char amount[32];
+
+	if (slot->released_ns >= daemon->machine->report.time_ns) {
+		snprintf(reason, size, "its last job has just ended; waiting for a look at it");
+		return GPU_CLEANING;
+	}
+	if (holder) {
+		describe_holder(daemon, holder, reason, size);
+		return GPU_FOREIGN;
+	}
+	if (gpu->processes_known && gpu->n_processes == 0 && gpu->mem_used_bytes != GPU_UNKNOWN &&
+	    (uint64_t)gpu->mem_used_bytes > daemon->config.foreign_mem_bytes) {
+		snprintf(reason, size, "%s of its memory are in use by a process nobody can see",
+			 bytes_format((uint64_t)gpu->mem_used_bytes, amount));
+		return GPU_FOREIGN;
+	}
+	return GPU_READY;
+}
+
+static enum gpu_condition judge(const struct daemon *daemon, unsigned index, char *reason,
+				size_t size)
+{
+	const struct slot *slot = &daemon->machine->slots[index];
+	const struct gpu_info *gpu = machine_gpu(daemon, index);
+	bool taken = machine_node(daemon)->taken & (UINT64_C(1) << index);
+
+	reason[0] = '\0';
+	if (!gpu) {
+		snprintf(reason, size, "gone: the last probe did not find it");
+		return GPU_LOST;
+	}
+	if (gpu->health != GPU_HEALTH_OK) {
+		snprintf(reason, size, "%s", gpu->health_reason);
+		return gpu->health == GPU_HEALTH_LOST ? GPU_LOST : GPU_UNHEALTHY;
+	}
+	if (gpu->mig_enabled) {
+		snprintf(reason, size, "split into MIG instances, which are listed by themselves");
+		return GPU_SPLIT;
+	}
+	if (daemon->machine->silent && !taken) {
+		snprintf(reason, size, "the GPU driver does not answer");
+		return GPU_UNHEALTHY;
+	}
+	return taken ? GPU_READY : judge_use(daemon, slot, gpu, reason, size);
+}
+
+static struct node_gpu *make_gpus(const struct daemon *daemon)
+{
+	const struct machine *machine = daemon->machine;
+	struct node_gpu *gpus = xcalloc(machine->n_slots, sizeof(*gpus));
+
+	for (unsigned i = 0; i < machine->n_slots; i++) {
+		const struct gpu_info *gpu = machine_gpu(daemon, i);
+
+		gpus[i].condition = judge(daemon, i, gpus[i].reason, sizeof(gpus[i].reason));
+		if (machine->slots[i].index >= 0)
+			snprintf(gpus[i].label, sizeof(gpus[i].label), "gpu%d",
+				 machine->slots[i].index);
+		else
+			snprintf(gpus[i].label, sizeof(gpus[i].label), "slot%u", i);
+		if (!gpu)
+			continue;
+		memcpy(gpus[i].type, gpu->name, sizeof(gpus[i].type));
+		gpus[i].mem_bytes = gpu->mem_total_bytes > 0 ? (uint64_t)gpu->mem_total_bytes : 0;
+	}
+	return gpus;
+}
+
+static struct topology *make_topology(const struct daemon *daemon)
+{
+	const struct machine *machine = daemon->machine;
+	unsigned n = machine->n_slots;
+	_cleanup_(free_ptr) struct gpu_link *links = xcalloc((size_t)n * n, sizeof(*links));
+	_cleanup_(free_ptr) int *numa = xcalloc(n, sizeof(*numa));
+
+	for (unsigned i = 0; i < n; i++) {
+		int a = machine->slots[i].report_index;
+
+		numa[i] = a >= 0 ? machine->report.gpus[a].numa : -1;
+		for (unsigned j = 0; j < n; j++) {
+			int b = machine->slots[j].report_index;
+
+			if (a >= 0 && b >= 0)
+				links[i * n + j] =
+					*gpu_report_link(&machine->report, (size_t)a, (size_t)b);
+		}
+	}
+	return topology_create(n, links, numa);
+}
+
+static bool same_topology(const struct topology *a, const struct topology *b)
+{
+	unsigned n = topology_count(a);
+
+	if (n != topology_count(b))
+		return false;
+	for (unsigned i = 0; i < n; i++)
+		for (unsigned j = 0; j < n; j++)
+			if (topology_pair_score(a, i, j) != topology_pair_score(b, i, j))
+				return false;
+	return true;
+}
+
+static void log_changes(const struct node *node, const struct node_gpu *gpus, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		bool known = i < node->n_gpus;
+
+		if (known && node->gpus[i].condition == gpus[i].condition)
+			continue;
+		if (gpus[i].condition == GPU_CLEANING ||
+		    (known && node->gpus[i].condition == GPU_CLEANING &&
+		     gpus[i].condition == GPU_READY))
+			continue; /* the ordinary end of a job */
+		log_info("GPU is %s%s gpu=%s reason=\"%s\"", known ? "now " : "",
+			 gpu_condition_name(gpus[i].condition), gpus[i].label, gpus[i].reason);
+	}
+}
+
+/* Tell the ledger what the GPUs are good for now, if that changed. */
+static void update_ledger(struct daemon *daemon)
+{
+	struct node *node = machine_node(daemon);
+	unsigned n = daemon->machine->n_slots;
+	_cleanup_(free_ptr) struct node_gpu *gpus = make_gpus(daemon);
+	struct topology *topology = make_topology(daemon);
+
+	if (n == node->n_gpus && memcmp(gpus, node->gpus, n * sizeof(*gpus)) == 0 &&
+	    same_topology(topology, node->topology)) {
+		topology_destroy(topology);
+		return;
+	}
+	log_changes(node, gpus, n);
+	ledger_set_gpus(sched_ledger(daemon->sched), 0, TAKE_PTR(gpus), n, topology);
+	turn_want_pass(daemon);
+}
+
+void machine_fold_report(struct daemon *daemon, struct gpu_report *report)
+{
+	struct machine *machine = daemon->machine;
+	uint32_t simulated_cpus = (uint32_t)report->n_gpus * SIMULATED_CPUS_PER_GPU;
+
+	gpu_report_finish(&machine->report);
+	machine->report = *report;
+	*report = (struct gpu_report){0};
+	machine->silent = false;
+	map_slots(machine);
+	machine_node(daemon)->cpus =
+		machine->report.simulated && simulated_cpus > machine->real_cpus
+			? simulated_cpus
+			: machine->real_cpus;
+	update_ledger(daemon);
+	if (!machine->known) {
+		machine->known = true;
+		turn_want_pass(daemon);
+	}
+}
+
+void machine_fold_silence(struct daemon *daemon, const char *reason)
+{
+	log_warn("the GPU probe fails; GPUs that are not in use are not handed out reason=\"%s\"",
+		 reason);
+	daemon->machine->silent = true;
+	daemon->machine->known = true;
+	update_ledger(daemon);
+	turn_want_pass(daemon);
+}
+
+void machine_gpus_released(struct daemon *daemon, const struct allocation *alloc, int64_t time_ns)
+{
+	struct machine *machine = daemon->machine;
+
+	(void)time_ns; /* of the runner's record; what counts is that we know of it only now */
+	if (machine->report.simulated)
+		return;
+	for (size_t i = 0; i < alloc->n_parts; i++)
+		for (uint64_t rest = alloc->parts[i].gpus; rest; rest &= rest - 1)
+			machine->slots[__builtin_ctzll(rest)].released_ns = clock_wall_ns();
+	update_ledger(daemon);
+	if (alloc->n_parts > 0 && alloc->parts[0].gpus)
+		prober_ask(daemon);
+}
+
+char *machine_format_allocation(const struct daemon *daemon, const struct allocation *alloc)
+{
+	json_t *parts = json_array();
+	char *text;
+
+	for (size_t i = 0; i < alloc->n_parts; i++) {
+		const struct allocation_part *part = &alloc->parts[i];
+		json_t *gpus = json_array();
+
+		for (uint64_t rest = part->gpus; rest; rest &= rest - 1) {
+			const struct slot *slot = &daemon->machine->slots[__builtin_ctzll(rest)];
+
+			json_array_append_new(gpus, json_pack("{s:i, s:s}", "index", slot->index,
+							      "uuid", slot->uuid));
+		}
+		json_array_append_new(parts,
+				      json_pack("{s:s, s:I, s:I, s:o}", "node",
+						sched_ledger(daemon->sched)->nodes[part->node].name,
+						"cpus", (json_int_t)part->cpus, "mem",
+						(json_int_t)part->mem_bytes, "gpus", gpus));
+	}
+	text = json_dumps(parts, JSON_COMPACT);
+	json_decref(parts);
+	return text;
+}
+
+static int parse_part(struct daemon *daemon, json_t *object, struct allocation_part *ret_part)
+{
+	struct allocation_part part = {0};
+	json_int_t cpus, mem;
+	json_t *gpus, *gpu;
+	size_t i;
+
+	if (json_unpack(object, "{s:I, s:I, s:o}", "cpus", &cpus, "mem", &mem, "gpus", &gpus) < 0)
+		return -EINVAL;
+	part.cpus = (uint32_t)cpus;
+	part.mem_bytes = (uint64_t)mem;
+	json_array_foreach (gpus, i, gpu) {
+		const char *uuid = json_string_value(json_object_get(gpu, "uuid"));
+		int slot = uuid ? slot_of(daemon->machine, uuid) : -1;
+
+		if (slot < 0)
+			return -EINVAL;
+		daemon->machine->slots[slot].index =
+			(int)json_integer_value(json_object_get(gpu, "index"));
+		part.gpus |= UINT64_C(1) << slot;
+	}
+	*ret_part = part;
+	return 0;
+}
+
+int machine_parse_allocation(struct daemon *daemon, const char *text, struct allocation *ret_alloc)
+{
+	_cleanup_(allocation_finish) struct allocation alloc = {0};
+	json_t *parts = json_loads(text, 0, NULL), *part;
+	int r = json_array_size(parts) > 0 ? 0 : -EINVAL;
+	size_t i;
+
+	alloc.parts = xcalloc(json_array_size(parts), sizeof(*alloc.parts));
+	json_array_foreach (parts, i, part) {
+		if (r == 0)
+			r = parse_part(daemon, part, &alloc.parts[alloc.n_parts++]);
+	}
+	json_decref(parts);
+	if (r < 0)
+		return r;
+	update_ledger(daemon); /* new slots exist before anything is booked on them */
+	*ret_alloc = alloc;
+	alloc = (struct allocation){0};
+	return 0;
+}

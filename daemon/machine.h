@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * This machine's GPUs as the daemon sees them: the last report, each GPU's slot in the ledger, and
+ * whether it may be handed out.
+ *
+ * A GPU is known by its UUID and keeps its slot while the daemon runs; one that vanishes stays as
+ * `lost`. After a job its GPUs are `cleaning` until a probe that began later sees no holder left.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "daemon/daemon.h"
+
+void machine_create(struct daemon *daemon);
+void machine_destroy(struct daemon *daemon);
+
+/* Has there been a report (or has the probe been given up on), so that deciding makes sense? */
+bool machine_is_known(const struct daemon *daemon);
+
+/* A probe's report, taken over. */
+void machine_fold_report(struct daemon *daemon, struct gpu_report *report);
+
+/* The probe hangs or cannot run: GPUs that no job holds are not handed out until it answers again.
+ */
+void machine_fold_silence(struct daemon *daemon, const char *reason);
+
+/* A job gave these back at time_ns. */
+void machine_gpus_released(struct daemon *daemon, const struct allocation *alloc, int64_t time_ns);
+
+/* An allocation as JSON text that outlives a restart
+ * ([{"node","cpus","mem","gpus":[{"index","uuid"}]}]), heap, owned by the caller; and back: unknown
+ * UUIDs get a slot of a lost GPU. 0 or -EINVAL. */
+char *machine_format_allocation(const struct daemon *daemon, const struct allocation *alloc);
+int machine_parse_allocation(struct daemon *daemon, const char *text, struct allocation *ret_alloc);
+
+/* The report's entry of a slot; NULL when the last report lacks it. */
+const struct gpu_info *machine_gpu(const struct daemon *daemon, unsigned slot);
+
+/* For the API: GET /v1/gpus and the parts of GET /v1/status. New references. */
+json_t *machine_gpus_json(const struct daemon *daemon);
+json_t *machine_counts_json(const struct daemon *daemon);
+const struct gpu_report *machine_report(const struct daemon *daemon);

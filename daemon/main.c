@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tgpud: put the rooms together, run the loop, take them apart.
+ *
+ *     paths -> lock -> configuration -> store -> scheduler -> machine -> runners' remains -> probe
+ *     -> first look at the GPUs -> socket -> loop
+ *
+ * Invariants: one daemon per state directory, by a lock that dies with the process; nobody is
+ * answered before the past is known and the GPUs have been looked at; stopping the daemon stops no
+ * job. Deliberately no daemonising: whoever starts it (systemd, or tgpu itself) has done that. Read
+ * next: turn.c.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "daemon/daemon.h"
+#include "daemon/http.h"
+#include "daemon/launch.h"
+#include "daemon/machine.h"
+#include "daemon/prober.h"
+#include "daemon/recover.h"
+#include "daemon/turn.h"
+#include "runner/cgroup.h"
+
+#define FIRST_LOOK_MS \
+	15000 /* how long the first probe may take before the socket opens without it */
+
+struct options {
+	bool system;
+	const char *config;
+	int ready_fd;
+};
+
+static void print_usage(FILE *out)
+{
+	fputs("usage: tgpud [--system] [--config FILE] [--ready-fd N]\n\n"
+	      "The scheduler. A user's own is started by the first tgpu command.\n\n"
+	      "  --system       serve all users (state in /var/lib/tgpu, socket in /run/tgpu)\n"
+	      "  --config FILE  instead of /etc/tgpu/tgpu.conf or ~/.config/tgpu/tgpu.conf\n"
+	      "  --ready-fd N   write a line to this descriptor once requests are answered\n"
+	      "  --version      print the version\n",
+	      out);
+}
+
+/* 0 to go on; else exit with ret_code. */
+static int parse_options(int argc, char **argv, struct options *options, int *ret_code)
+{
+	static const struct option table[] = {
+		{"system", no_argument, NULL, 's'},
+		{"config", required_argument, NULL, 'c'},
+		{"ready-fd", required_argument, NULL, 'r'},
+		{"version", no_argument, NULL, 'v'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
+	};
+	int64_t fd;
+	int c;
+
+	*options = (struct options){.ready_fd = -1};
+	while ((c = getopt_long(argc, argv, "h", table, NULL)) >= 0) {
+		if (c == 's') {
+			options->system = true;
+		} else if (c == 'c') {
+			options->config = optarg;
+		} else if (c == 'r' && parse_int64(optarg, 3, 1 << 20, &fd) == 0) {
+			options->ready_fd = (int)fd;
+		} else {
+			*ret_code = c == 'v' || c == 'h' ? 0 : 2;
+			if (c == 'v')
+				puts("tgpud " TGPU_VERSION);
+			else
+				print_usage(c == 'h' ? stdout : stderr);
+			return 1;
+		}
+	}
+	*ret_code = 2;
+	if (optind < argc)
+		print_usage(stderr);
+	return optind < argc;
+}
+
+/* mkdir -p, the last one private (the system's may be passed through, so that users reach their
+ * logs). */
+static int make_state_dir(const struct paths *paths, struct err *err)
+{
+	_cleanup_(free_ptr) char *path = xstrdup(paths->state_dir);
+
+	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(path, 0755) < 0 && errno != EEXIST)
+			return err_set(err, -errno, "cannot make %s: %s", path, strerror(errno));
+		*slash = '/';
+	}
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return err_set(err, -errno, "cannot make %s: %s; set TGPU_STATE_DIR", path,
+			       strerror(errno));
+	if (chmod(path, paths->system ? 0711 : 0700) < 0)
+		return err_set(err, -errno, "%s is not mine: %s; set TGPU_STATE_DIR", path,
+			       strerror(errno));
+	return 0;
+}
+
+/* Locks and write-ahead logs do not work on network file systems. */
+static int refuse_network(const char *dir, struct err *err)
+{
+	static const struct {
+		uint32_t type; /* statfs(2) */
+		const char *name;
+	} networks[] = {
+		{0x6969, "NFS"}, {0xFF534D42, "CIFS"}, {0xFE534D42, "SMB2"},
+		{0x517B, "SMB"}, {0x01021997, "9p"},
+	};
+	struct statfs fs;
+
+	if (statfs(dir, &fs) < 0)
+		return err_set(err, -errno, "cannot look at %s: %s", dir, strerror(errno));
+	for (size_t i = 0; i < ARRAY_SIZE(networks); i++)
+		if ((uint32_t)fs.f_type == networks[i].type)
+			return err_set(err, -EINVAL,
+				       "the state directory %s is on %s, where locks cannot be "
+				       "trusted; set TGPU_STATE_DIR to a local disk",
+				       dir, networks[i].name);
+	return 0;
+}
+
+/* One daemon per state directory. The descriptor stays open for the life of the process. */
+static int lock_state_dir(const char *dir, struct err *err)
+{
+	_cleanup_(free_ptr) char *path = xasprintf("%s/lock", dir);
+	_cleanup_(close_fd) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	char pid[32] = {0};
+
+	if (fd < 0)
+		return err_set(err, -errno, "cannot open %s: %s", path, strerror(errno));
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (read(fd, pid, sizeof(pid) - 1) <= 0)
+			strcpy(pid, "?");
+		pid[strcspn(pid, "\n")] = '\0';
+		return err_set(err, -EBUSY,
+			       "another tgpud (pid %s) has the state directory %s; "
+			       "stop it by \"tgpu daemon stop\" or set TGPU_STATE_DIR",
+			       pid, dir);
+	}
+	snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+	if (ftruncate(fd, 0) < 0 || write_all(fd, pid, strlen(pid)) < 0)
+		return err_set(err, -EIO, "cannot write %s: %s", path, strerror(errno));
+	fd = -1; /* kept, and with it the lock */
+	return 0;
+}
+
+static int open_store(struct daemon *daemon, struct err *err)
+{
+	_cleanup_(free_ptr) char *path = xasprintf("%s/tgpu.db", daemon->paths.state_dir);
+
+	return store_sqlite_open(path, &daemon->store, err);
+}
+
+static int set_up(struct daemon *daemon, const struct options *options, struct err *err)
+{
+	char host[256] = "localhost";
+	int r = paths_get(options->system, &daemon->paths, err);
+
+	if (r == 0)
+		r = make_state_dir(&daemon->paths, err);
+	if (r == 0)
+		r = refuse_network(daemon->paths.state_dir, err);
+	if (r == 0)
+		r = lock_state_dir(daemon->paths.state_dir, err);
+	if (r == 0)
+		r = config_load(&daemon->config, options->config, options->system, err);
+	if (r == 0)
+		r = boot_id_get(daemon->boot_id);
+	if (r == 0)
+		r = open_store(daemon, err);
+	if (r < 0)
+		return r;
+	gethostname(host, sizeof(host) - 1);
+	daemon->node_name = xstrdup(host);
+	daemon->start_ns = clock_wall_ns();
+	daemon->cgroup = cgroup_base_create(daemon->cgroup_reason, sizeof(daemon->cgroup_reason));
+	daemon->sched = sched_create(&daemon->config.sched);
+	turn_create(daemon);
+	machine_create(daemon);
+	r = launch_init(daemon, err);
+	if (r == 0)
+		r = recover_load(daemon, err);
+	return r < 0 ? r : prober_create(daemon, err);
+}
+
+static void on_first_look_timeout(uv_timer_t *timer)
+{
+	machine_fold_silence(timer->data, "no report from the GPUs yet");
+}
+
+/* Run the loop until the GPUs are known, so that the first answers are right. */
+static void take_first_look(struct daemon *daemon)
+{
+	static uv_timer_t timer;
+
+	uv_timer_init(&daemon->loop, &timer);
+	timer.data = daemon;
+	uv_timer_start(&timer, on_first_look_timeout, FIRST_LOOK_MS, 0);
+	while (!machine_is_known(daemon))
+		uv_run(&daemon->loop, UV_RUN_ONCE);
+	uv_close((uv_handle_t *)&timer, NULL);
+}
+
+static void on_stop_signal(uv_signal_t *handle, int signal)
+{
+	log_info("stopping; jobs go on signal=%d", signal);
+	uv_stop(handle->loop);
+}
+
+static void tell_ready(int fd)
+{
+	if (fd < 0)
+		return;
+	write_all(fd, "ready\n", strlen("ready\n"));
+	close(fd);
+}
+
+static int serve(struct daemon *daemon, const struct options *options, struct err *err)
+{
+	uv_signal_t term, interrupt;
+	int r;
+
+	uv_signal_init(&daemon->loop, &term);
+	uv_signal_init(&daemon->loop, &interrupt);
+	uv_signal_start(&term, on_stop_signal, SIGTERM);
+	uv_signal_start(&interrupt, on_stop_signal, SIGINT);
+	take_first_look(daemon);
+	r = http_create(daemon, err);
+	if (r < 0)
+		return r;
+	log_info("ready socket=%s jobs=%u gpus=%zu source=%s", daemon->paths.socket,
+		 HASH_COUNT(daemon->records), machine_report(daemon)->n_gpus,
+		 machine_report(daemon)->source);
+	tell_ready(options->ready_fd);
+	uv_run(&daemon->loop, UV_RUN_DEFAULT);
+	return 0;
+}
+
+static void tear_down(struct daemon *daemon)
+{
+	struct record *record, *next;
+
+	http_destroy(daemon);
+	prober_destroy(daemon);
+	launch_finish_all(daemon);
+	turn_destroy(daemon);
+	machine_destroy(daemon);
+	HASH_ITER (hh, daemon->records, record, next)
+		record_destroy(daemon, record);
+	sched_destroy(daemon->sched);
+	store_close(daemon->store);
+	if (daemon->cgroup)
+		cgroup_base_remove(daemon->cgroup);
+	free(daemon->cgroup);
+	free(daemon->node_name);
+	paths_finish(&daemon->paths);
+}
+
+int main(int argc, char **argv)
+{
+	static struct daemon daemon = {.hint_fd = -1};
+	struct options options;
+	struct err err = {0};
+	int code;
+
+	if (parse_options(argc, argv, &options, &code))
+		return code;
+	log_init("tgpud", getenv("TGPU_DEBUG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	umask(077);
+	signal(SIGPIPE, SIG_IGN);
+	uv_loop_init(&daemon.loop);
+	code = set_up(&daemon, &options, &err);
+	if (code == 0)
+		code = serve(&daemon, &options, &err);
+	if (code < 0)
+		log_error("%s", err.msg[0] ? err.msg : strerror(-code));
+	tear_down(&daemon);
+	return code < 0;
+}

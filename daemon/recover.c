@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Recovery: the same files that the daily work looks at, asked in this order.
+ *
+ *     found at start                              verdict
+ *     status file                                 over: take the recorded end
+ *     another boot id                             the machine went down: requeue if allowed, else
+ * failed lock held                                   running: adopt no lock, no status, runner's
+ * record there   the runner was killed: end what it left; as above no lock, no status, no record
+ * nothing ran: back to the queue
+ *
+ * Invariants: whatever had GPUs when the last daemon went holds them here, before anything is
+ * decided, until its verdict is folded; so no GPU is ever given to two jobs across a restart.
+ * Cost: one walk over the jobs that are not over.
+ */
+#include "daemon/recover.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "common/jobspec.h"
+#include "common/log.h"
+#include "daemon/attempt.h"
+#include "daemon/machine.h"
+#include "daemon/turn.h"
+
+/* Is the attempt in the hands of a living runner? */
+static bool lock_is_held(const struct attempt *attempt)
+{
+	_cleanup_(free_ptr) char *path = xasprintf("%s/%s", attempt->dir, LAUNCH_FILE_LOCK);
+	_cleanup_(close_fd) int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+}
+
+static void fold_reboot(struct daemon *daemon, struct record *record)
+{
+	struct job_event end = {
+		.type = job_end_event(&record->job, JOB_CAUSE_NODE_LOST, -1),
+		.time_ns = daemon->start_ns,
+		.cause = JOB_CAUSE_NODE_LOST,
+		.exit_code = -1,
+		.uid = -1,
+		.cpu_ns = -1,
+		.peak_bytes = -1,
+	};
+
+	turn_apply(daemon, record, &end, "the machine went down while it ran");
+}
+
+void launch_recover(struct daemon *daemon, struct record *record)
+{
+	struct attempt *attempt = attempt_create(daemon, record);
+	struct launch_status status;
+	bool over = launch_status_read(attempt->dir, &status, NULL) == 0;
+
+	if (!over && !STREQ(record->boot_id, daemon->boot_id)) {
+		fold_reboot(daemon, record);
+	} else if (over || lock_is_held(attempt)) {
+		log_info("%s job=%" PRIu64, over ? "a job ended meanwhile" : "a job runs on",
+			 record->job.id);
+		attempt_look(attempt);
+	} else {
+		attempt_look(attempt); /* learns the cgroup of the dead runner, if there is one */
+		attempt_fold_loss(attempt);
+	}
+}
+
+/* The request, which the store has as numbers, and its GPU type, which only the spec tells. */
+static int restore_type(struct daemon *daemon, struct record *record, const char *text)
+{
+	json_t *spec = json_loads(text ? text : "", 0, NULL);
+	const char *type = json_string_value(json_object_get(spec, "gpu_type"));
+
+	record->job.request.gpu_type = ledger_intern_type(sched_ledger(daemon->sched), type);
+	json_decref(spec);
+	return spec ? 0 : -EINVAL;
+}
+
+static int load_row(void *ctx, const struct store_row *row)
+{
+	struct daemon *daemon = ctx;
+	struct record *record = record_create(daemon, row->job.id, row->job.uid);
+
+	record->job = row->job;
+	record->job.alloc = (struct allocation){0};
+	replace_string(&record->name, row->name);
+	replace_string(&record->alloc, row->alloc);
+	replace_string(&record->message, row->message);
+	memcpy(record->boot_id, row->boot_id, sizeof(record->boot_id));
+	if (restore_type(daemon, record, row->spec) < 0)
+		return -EUCLEAN;
+	if (!job_state_has_gpus(record->job.state))
+		return 0;
+	if (machine_parse_allocation(daemon, row->alloc, &record->job.alloc) < 0)
+		return -EUCLEAN;
+	sched_adopt(daemon->sched, &record->job);
+	return 0;
+}
+
+int recover_load(struct daemon *daemon, struct err *err)
+{
+	struct store_filter filter = {.active_only = true, .uid = -1, .with_spec = true};
+	struct record *record, *next;
+	int r = store_last(daemon->store, &daemon->last_id, &daemon->revision, err);
+
+	if (r == 0)
+		r = store_walk(daemon->store, &filter, load_row, daemon, err);
+	if (r == -EUCLEAN)
+		return err_set(err, r,
+			       "the state holds a job that makes no sense; "
+			       "see docs/reliability.md for the way out");
+	if (r < 0)
+		return r;
+	HASH_ITER (hh, daemon->records, record, next) {
+		if (job_state_has_gpus(record->job.state))
+			launch_recover(daemon, record);
+		else if (!record->job.held)
+			sched_enqueue(daemon->sched, &record->job);
+	}
+	turn_want_pass(daemon);
+	return 0;
+}
