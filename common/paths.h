@@ -30,7 +30,7 @@ void paths_finish(struct paths *paths);
 /*
  * Find one of tgpu's programs ("tgpud", "tgpu-probe"): in $TGPU_LIBEXEC_DIR and nowhere else when
  * that is set; or beside the running program, in a build tree's sibling directory, in
- * ../libexec/tgpu, where it was installed, in that order. An absolute path owned by the caller; NULL
- * when there is none.
+ * ../libexec/tgpu, where it was installed, in that order. An absolute path owned by the caller;
+ * NULL when there is none.
  */
 char *paths_program(const char *name);

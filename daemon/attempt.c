@@ -42,7 +42,9 @@ static struct record *open_record(const struct attempt *attempt)
 {
 	struct record *record = attempt_record(attempt);
 
-	return record && job_state_has_gpus(record->job.state) ? record : NULL;
+	if (!record || record->job.attempt != attempt->number)
+		return NULL;
+	return job_state_has_gpus(record->job.state) ? record : NULL;
 }
 
 static void on_retry(uv_timer_t *timer)
@@ -61,6 +63,7 @@ struct attempt *attempt_create(struct daemon *daemon, struct record *record)
 
 	attempt->daemon = daemon;
 	attempt->job = record->job.id;
+	attempt->number = record->job.attempt;
 	attempt->pidfd = -1;
 	attempt->dir = attempt_dir(daemon, record->job.id, record->job.attempt);
 	uv_timer_init(&daemon->loop, &attempt->retry);

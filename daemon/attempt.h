@@ -11,6 +11,7 @@
 struct attempt {
 	struct daemon *daemon;
 	uint64_t job;
+	uint32_t number;      /* 1 for the job's first start */
 	struct procid runner; /* pid 0: not known yet (a lock is held, its record is not there) */
 	int pidfd;	      /* owned; -1: none */
 	char *dir;	      /* owned */

@@ -51,7 +51,7 @@ static int parse_span(const char *value, int64_t min_ms, int64_t *ret_ms, struct
 
 static int parse_point(struct config *config, const char *value, struct err *err)
 {
-	int64_t ms;
+	int64_t ms = 0;
 	int r = parse_span(value, 0, &ms, err);
 
 	if (r < 0)

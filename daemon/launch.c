@@ -235,11 +235,11 @@ static void tidy(struct record *record)
 
 void launch_act(struct daemon *daemon, struct record *record)
 {
-	if (!job_state_has_gpus(record->job.state)) {
-		if (record->attempt)
-			tidy(record);
-		return;
-	}
+	bool has_gpus = job_state_has_gpus(record->job.state);
+
+	/* Over, or already placed again. */
+	if (record->attempt && (!has_gpus || record->attempt->number != record->job.attempt))
+		tidy(record);
 	if (record->job.state == JOB_STARTING && !record->attempt)
 		start(daemon, record);
 	else if (record->job.state == JOB_STOPPING)

@@ -11,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -252,15 +253,31 @@ static int make_user_log_dir(const struct daemon *daemon, const struct launch *l
 			       : err_set(err, -errno, "cannot make %s: %s", path, strerror(errno));
 }
 
+/* tgpu's own log of a job: private, whatever umask the job has. Logs of its own a user opens as the
+ * user. */
+static int make_private_log(const struct daemon *daemon, const struct launch *launch,
+			    struct err *err)
+{
+	_cleanup_(close_fd) int fd = -1;
+
+	if (daemon->paths.system && make_user_log_dir(daemon, launch, err) < 0)
+		return err->code;
+	fd = open(launch->output, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0 && errno == EEXIST)
+		return 0; /* of an earlier attempt */
+	if (fd < 0 || (daemon->paths.system && fchown(fd, launch->uid, launch->gid) < 0))
+		return err_set(err, -errno, "cannot make the log %s: %s", launch->output,
+			       strerror(errno));
+	return 0;
+}
+
 static int set_logs(const struct daemon *daemon, const struct jobspec *spec, struct launch *launch,
 		    struct err *err)
 {
 	launch->output = spec->output ? jobspec_expand_path(spec, spec->output, launch->job)
 				      : launch_default_log(daemon, launch->uid, launch->job);
 	launch->error = spec->error ? jobspec_expand_path(spec, spec->error, launch->job) : NULL;
-	if (spec->output || !daemon->paths.system)
-		return 0;
-	return make_user_log_dir(daemon, launch, err);
+	return spec->output ? 0 : make_private_log(daemon, launch, err);
 }
 
 /* What runs: words, a string for the shell, or a script with words as its arguments. */

@@ -251,19 +251,21 @@ static bool same_topology(const struct topology *a, const struct topology *b)
 	return true;
 }
 
-static void log_changes(const struct node *node, const struct node_gpu *gpus, unsigned n)
+static void log_changes(const struct daemon *daemon, const struct node_gpu *gpus, unsigned n)
 {
-	for (unsigned i = 0; i < n; i++) {
-		bool known = i < node->n_gpus;
+	const struct node *node = machine_node(daemon);
 
-		if (known && node->gpus[i].condition == gpus[i].condition)
+	for (unsigned i = 0; i < n && daemon->machine->known; i++) {
+		bool known = i < node->n_gpus;
+		enum gpu_condition before = known ? node->gpus[i].condition : GPU_READY;
+
+		if (before == gpus[i].condition)
 			continue;
 		if (gpus[i].condition == GPU_CLEANING ||
-		    (known && node->gpus[i].condition == GPU_CLEANING &&
-		     gpus[i].condition == GPU_READY))
+		    (before == GPU_CLEANING && gpus[i].condition == GPU_READY))
 			continue; /* the ordinary end of a job */
-		log_info("GPU is %s%s gpu=%s reason=\"%s\"", known ? "now " : "",
-			 gpu_condition_name(gpus[i].condition), gpus[i].label, gpus[i].reason);
+		log_info("GPU is %s gpu=%s reason=\"%s\"", gpu_condition_name(gpus[i].condition),
+			 gpus[i].label, gpus[i].reason);
 	}
 }
 
@@ -280,7 +282,7 @@ static void update_ledger(struct daemon *daemon)
 		topology_destroy(topology);
 		return;
 	}
-	log_changes(node, gpus, n);
+	log_changes(daemon, gpus, n);
 	ledger_set_gpus(sched_ledger(daemon->sched), 0, TAKE_PTR(gpus), n, topology);
 	turn_want_pass(daemon);
 }
@@ -299,11 +301,8 @@ void machine_fold_report(struct daemon *daemon, struct gpu_report *report)
 		machine->report.simulated && simulated_cpus > machine->real_cpus
 			? simulated_cpus
 			: machine->real_cpus;
+	machine->known = true;
 	update_ledger(daemon);
-	if (!machine->known) {
-		machine->known = true;
-		turn_want_pass(daemon);
-	}
 }
 
 void machine_fold_silence(struct daemon *daemon, const char *reason)
@@ -311,9 +310,7 @@ void machine_fold_silence(struct daemon *daemon, const char *reason)
 	log_warn("the GPU probe fails; GPUs that are not in use are not handed out reason=\"%s\"",
 		 reason);
 	daemon->machine->silent = true;
-	daemon->machine->known = true;
 	update_ledger(daemon);
-	turn_want_pass(daemon);
 }
 
 void machine_gpus_released(struct daemon *daemon, const struct allocation *alloc, int64_t time_ns)
@@ -329,6 +326,18 @@ void machine_gpus_released(struct daemon *daemon, const struct allocation *alloc
 	update_ledger(daemon);
 	if (alloc->n_parts > 0 && alloc->parts[0].gpus)
 		prober_ask(daemon);
+}
+
+void machine_describe_allocation(const struct daemon *daemon, const struct allocation *alloc,
+				 struct buf *out)
+{
+	for (size_t i = 0; i < alloc->n_parts; i++) {
+		const struct node *node = &sched_ledger(daemon->sched)->nodes[alloc->parts[i].node];
+
+		buf_printf(out, "%s%s", i ? "; " : "", node->name);
+		for (uint64_t rest = alloc->parts[i].gpus; rest; rest &= rest - 1)
+			buf_printf(out, " %s", node->gpus[__builtin_ctzll(rest)].label);
+	}
 }
 
 char *machine_format_allocation(const struct daemon *daemon, const struct allocation *alloc)

@@ -10,12 +10,13 @@
 
 #include <jansson.h>
 
+#include "common/buf.h"
 #include "daemon/daemon.h"
 
 void machine_create(struct daemon *daemon);
 void machine_destroy(struct daemon *daemon);
 
-/* Has there been a report (or has the probe been given up on), so that deciding makes sense? */
+/* Has there been a report, so that "more GPUs than there are" means something? */
 bool machine_is_known(const struct daemon *daemon);
 
 /* A probe's report, taken over. */
@@ -33,6 +34,10 @@ void machine_gpus_released(struct daemon *daemon, const struct allocation *alloc
  * UUIDs get a slot of a lost GPU. 0 or -EINVAL. */
 char *machine_format_allocation(const struct daemon *daemon, const struct allocation *alloc);
 int machine_parse_allocation(struct daemon *daemon, const char *text, struct allocation *ret_alloc);
+
+/* The same for people: "box gpu0 gpu3". */
+void machine_describe_allocation(const struct daemon *daemon, const struct allocation *alloc,
+				 struct buf *out);
 
 /* The report's entry of a slot; NULL when the last report lacks it. */
 const struct gpu_info *machine_gpu(const struct daemon *daemon, unsigned slot);

@@ -14,7 +14,7 @@ struct slot {
 
 struct machine {
 	struct gpu_report report;
-	bool known;	    /* there has been a report, or the probe was given up on */
+	bool known;	    /* there has been a report */
 	bool silent;	    /* the probe does not answer at the moment */
 	uint32_t real_cpus; /* of this machine */
 	struct slot slots[TOPOLOGY_GPUS_MAX];

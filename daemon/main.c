@@ -185,7 +185,8 @@ static int set_up(struct daemon *daemon, const struct options *options, struct e
 	gethostname(host, sizeof(host) - 1);
 	daemon->node_name = xstrdup(host);
 	daemon->start_ns = clock_wall_ns();
-	daemon->cgroup = cgroup_base_create(daemon->cgroup_reason, sizeof(daemon->cgroup_reason));
+	daemon->cgroup = cgroup_base_create(daemon->paths.state_dir, daemon->cgroup_reason,
+					    sizeof(daemon->cgroup_reason));
 	daemon->sched = sched_create(&daemon->config.sched);
 	turn_create(daemon);
 	machine_create(daemon);
@@ -197,18 +198,19 @@ static int set_up(struct daemon *daemon, const struct options *options, struct e
 
 static void on_first_look_timeout(uv_timer_t *timer)
 {
-	machine_fold_silence(timer->data, "no report from the GPUs yet");
+	*(bool *)timer->data = true;
 }
 
 /* Run the loop until the GPUs are known, so that the first answers are right. */
 static void take_first_look(struct daemon *daemon)
 {
 	static uv_timer_t timer;
+	static bool late;
 
 	uv_timer_init(&daemon->loop, &timer);
-	timer.data = daemon;
+	timer.data = &late;
 	uv_timer_start(&timer, on_first_look_timeout, FIRST_LOOK_MS, 0);
-	while (!machine_is_known(daemon))
+	while (!machine_is_known(daemon) && !late)
 		uv_run(&daemon->loop, UV_RUN_ONCE);
 	uv_close((uv_handle_t *)&timer, NULL);
 }
@@ -219,15 +221,17 @@ static void on_stop_signal(uv_signal_t *handle, int signal)
 	uv_stop(handle->loop);
 }
 
-static void tell_ready(int fd)
+/* One line to whoever started us: "ready", or why not. */
+static void tell_starter(struct options *options, const char *line)
 {
-	if (fd < 0)
+	if (options->ready_fd < 0)
 		return;
-	write_all(fd, "ready\n", strlen("ready\n"));
-	close(fd);
+	write_all(options->ready_fd, line, strlen(line));
+	write_all(options->ready_fd, "\n", 1);
+	options->ready_fd = fd_close(options->ready_fd);
 }
 
-static int serve(struct daemon *daemon, const struct options *options, struct err *err)
+static int serve(struct daemon *daemon, struct options *options, struct err *err)
 {
 	uv_signal_t term, interrupt;
 	int r;
@@ -243,7 +247,7 @@ static int serve(struct daemon *daemon, const struct options *options, struct er
 	log_info("ready socket=%s jobs=%u gpus=%zu source=%s", daemon->paths.socket,
 		 HASH_COUNT(daemon->records), machine_report(daemon)->n_gpus,
 		 machine_report(daemon)->source);
-	tell_ready(options->ready_fd);
+	tell_starter(options, "ready");
 	uv_run(&daemon->loop, UV_RUN_DEFAULT);
 	return 0;
 }
@@ -284,8 +288,10 @@ int main(int argc, char **argv)
 	code = set_up(&daemon, &options, &err);
 	if (code == 0)
 		code = serve(&daemon, &options, &err);
-	if (code < 0)
+	if (code < 0) {
 		log_error("%s", err.msg[0] ? err.msg : strerror(-code));
+		tell_starter(&options, err.msg);
+	}
 	tear_down(&daemon);
 	return code < 0;
 }

@@ -121,14 +121,14 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *chunk)
 static int spawn_probe(struct prober *prober, int in, int out)
 {
 	char interval[32];
-	char *argv[] = {prober->program, "--interval", interval, NULL};
+	char *const argv[] = {prober->program, (char *)"--interval", interval, NULL};
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attributes;
 	sigset_t all, none;
 	int r;
 
-	snprintf(interval, sizeof(interval), "%.3f",
-		 (double)prober->daemon->config.probe_interval_ms / 1000);
+	snprintf(interval, sizeof(interval), "%lldms",
+		 (long long)prober->daemon->config.probe_interval_ms);
 	sigfillset(&all);
 	sigemptyset(&none);
 	posix_spawn_file_actions_init(&files);
@@ -214,7 +214,8 @@ int prober_create(struct daemon *daemon, struct err *err)
 void prober_ask(struct daemon *daemon)
 {
 	struct prober *prober = daemon->prober;
-	uv_buf_t byte = uv_buf_init("\n", 1);
+	char newline = '\n';
+	uv_buf_t byte = uv_buf_init(&newline, 1);
 
 	if (!prober || !prober->pid || prober->asked)
 		return;

@@ -142,19 +142,19 @@ static void decide(struct daemon *daemon)
 	if (!daemon->turn->want_pass)
 		return;
 	daemon->turn->want_pass = false;
-	if (!machine_is_known(daemon))
-		return;
 	sched_pass(daemon->sched, now_ns, &decisions);
 	for (size_t i = 0; i < decisions.n; i++) {
 		struct record *record = record_find(daemon, decisions.items[i].job);
 		struct job_event place = {.type = JOB_EVENT_PLACE, .time_ns = now_ns};
+		_cleanup_(buf_finish) struct buf where = {0};
 
 		place.alloc = decisions.items[i].alloc;
 		decisions.items[i].alloc = (struct allocation){0};
 		free(record->alloc);
 		record->alloc = machine_format_allocation(daemon, &place.alloc);
 		memcpy(record->boot_id, daemon->boot_id, sizeof(record->boot_id));
-		turn_apply(daemon, record, &place, record->alloc);
+		machine_describe_allocation(daemon, &place.alloc, &where);
+		turn_apply(daemon, record, &place, buf_get(&where));
 	}
 	daemon->turn->want_pass = false; /* placing asked for a pass; it is the one just done */
 }

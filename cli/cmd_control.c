@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tgpu cancel, hold, release: one request about many jobs, one line for each.
+ *
+ * Exit: 0 when it was done for every job; else the code of the first that failed.
+ */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "cli/command.h"
+#include "cli/field.h"
+#include "cli/format.h"
+#include "cli/selector.h"
+
+static const struct option_desc cancel_options[] = {
+	{"now", 0, OPTION_FLAG, NULL, "kill at once, without the time to end in peace", NULL},
+	SELECTOR_OPTIONS,
+	{"json", 0, OPTION_FLAG, NULL, "print the daemon's answer as JSON", NULL},
+};
+
+static const struct option_desc options[] = {
+	SELECTOR_OPTIONS,
+	{"json", 0, OPTION_FLAG, NULL, "print the daemon's answer as JSON", NULL},
+};
+
+static int exit_code_of_status(int64_t status)
+{
+	switch (status) {
+	case 403: return EXIT_NOT_PERMITTED;
+	case 404: return EXIT_NOT_FOUND;
+	default: return EXIT_FAILED;
+	}
+}
+
+/* Print one line per job; the exit code. */
+static int print_results(const char *verb, const json_t *answer)
+{
+	const json_t *results = json_object_get(answer, "results");
+	const json_t *result;
+	int code = EXIT_DONE;
+	size_t i;
+
+	json_array_foreach (results, i, result) {
+		_cleanup_(buf_finish) struct buf line = {0};
+		int64_t id = field_int(result, "id", 0);
+
+		if (field_true(result, "ok")) {
+			printf("job %" PRId64 " %s\n", id, field_text(result, "state"));
+			continue;
+		}
+		format_printable(&line, field_text(result, "error"));
+		fprintf(stderr, "tgpu %s: job %" PRId64 ": %s\n", verb, id, buf_get(&line));
+		if (code == EXIT_DONE)
+			code = exit_code_of_status(field_int(result, "status", 0));
+	}
+	return code;
+}
+
+/* The code of the answer without printing a line for people. */
+static int json_results(const json_t *answer)
+{
+	const json_t *result;
+	size_t i;
+
+	field_print_json(answer);
+	json_array_foreach (json_object_get(answer, "results"), i, result)
+		if (!field_true(result, "ok"))
+			return exit_code_of_status(field_int(result, "status", 0));
+	return EXIT_DONE;
+}
+
+static int control(const char *verb, const struct options *opts, struct err *err)
+{
+	_cleanup_(client_close) struct client client = {0};
+	_cleanup_(idset_finish) struct idset ids = {0};
+	_cleanup_(client_json_unref) json_t *body = json_object(), *answer = NULL;
+	_cleanup_(free_ptr) char *target = xasprintf("/v1/jobs/%s", verb), *text = NULL;
+	int r = selector_select(opts, &client, &ids, err);
+
+	if (r < 0)
+		return r;
+	text = idset_format(&ids);
+	json_object_set_new(body, "ids", json_string(text));
+	if (options_has(opts, "now"))
+		json_object_set_new(body, "now", json_true());
+	r = client_call(&client, "POST", target, NULL, body, &answer, err);
+	if (r < 0)
+		return r;
+	return options_has(opts, "json") ? json_results(answer) : print_results(verb, answer);
+}
+
+static int run_cancel(const struct options *opts, struct err *err)
+{
+	return control("cancel", opts, err);
+}
+
+static int run_hold(const struct options *opts, struct err *err)
+{
+	return control("hold", opts, err);
+}
+
+static int run_release(const struct options *opts, struct err *err)
+{
+	return control("release", opts, err);
+}
+
+const struct command command_cancel = {
+	.name = "cancel",
+	.usage = "[OPTIONS] ID...",
+	.summary = "end jobs, waiting or running",
+	.details = "A running job gets its signal (SIGTERM unless it asked for another) and its "
+		   "time of grace;\n"
+		   "then what is left of it is killed.\n",
+	.examples = "  tgpu cancel 12\n"
+		    "  tgpu cancel 12,20-30\n"
+		    "  tgpu cancel --me --state queued\n",
+	.options = cancel_options,
+	.n_options = ARRAY_SIZE(cancel_options),
+	.takes_words = true,
+	.run = run_cancel,
+};
+
+const struct command command_hold = {
+	.name = "hold",
+	.usage = "[OPTIONS] ID...",
+	.summary = "keep waiting jobs from starting",
+	.examples = "  tgpu hold 12\n",
+	.options = options,
+	.n_options = ARRAY_SIZE(options),
+	.takes_words = true,
+	.run = run_hold,
+};
+
+const struct command command_release = {
+	.name = "release",
+	.usage = "[OPTIONS] ID...",
+	.summary = "let held jobs start when their turn comes",
+	.examples = "  tgpu release 12\n"
+		    "  tgpu release --me\n",
+	.options = options,
+	.n_options = ARRAY_SIZE(options),
+	.takes_words = true,
+	.run = run_release,
+};

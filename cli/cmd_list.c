@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* tgpu list: the queue, one line per job, in the order in which jobs run. */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "cli/command.h"
+#include "cli/field.h"
+#include "cli/jobview.h"
+#include "cli/selector.h"
+#include "common/clock.h"
+#include "common/duration.h"
+
+static const struct option_desc options[] = {
+	{"all", 'a', OPTION_FLAG, NULL, "ended jobs as well, newest first", NULL},
+	SELECTOR_OPTIONS,
+	{"limit", 'n', OPTION_VALUE, "N", "at most this many jobs (default 1000)", NULL},
+	{"json", 0, OPTION_FLAG, NULL, "print the daemon's answer as JSON", NULL},
+};
+
+/* The last column keeps room for all of eight GPUs and the label of simulated ones. */
+static const struct table_column columns[] = {
+	{"JOBID", true, 0}, {"NAME", false, 8}, {"USER", false, 0},
+	{"ST", false, 0},   {"PRIO", true, 0},	{"GPUS", true, 0},
+	{"TIME", true, 0},  {"LIMIT", true, 0}, {"GPU_IDS(REASON)", false, 28},
+};
+
+static void add_row(struct table *table, const json_t *job, int64_t now_ms)
+{
+	_cleanup_(buf_finish) struct buf where = {0};
+	int64_t limit = field_int(job, "time_limit_ms", 0);
+	char text[32];
+
+	jobview_where(&where, job);
+	table_addf(table, COLOUR_NONE, "%" PRIu64, jobview_id(job));
+	table_add(table, COLOUR_NONE, field_text(job, "name"));
+	table_add(table, COLOUR_NONE, format_user((uid_t)field_int(job, "uid", 0)));
+	table_add(table, jobview_colour(job), jobview_state(job));
+	table_addf(table, COLOUR_NONE, "%" PRId64, field_int(job, "priority", 0));
+	table_addf(table, COLOUR_NONE, "%" PRId64, field_int(job, "num_gpus", 0));
+	table_add(table, COLOUR_NONE, format_elapsed(jobview_elapsed_ms(job, now_ms), text));
+	table_add(table, COLOUR_NONE, limit > 0 ? duration_format(limit, text) : "-");
+	table_add(table, COLOUR_NONE, buf_get(&where));
+}
+
+static void print_list(const json_t *answer)
+{
+	_cleanup_(table_finish) struct table table = {0};
+	const json_t *jobs = json_object_get(answer, "jobs");
+	int64_t now_ms = clock_wall_ns() / NS_PER_MS;
+	const json_t *job;
+	size_t i;
+
+	table_init(&table, columns, ARRAY_SIZE(columns));
+	json_array_foreach (jobs, i, job)
+		add_row(&table, job, now_ms);
+	table_print(&table, stdout, format_width(), format_wants_colour());
+	if (field_true(answer, "more"))
+		fprintf(stderr, "tgpu list: there are more jobs than these %zu; see --limit\n",
+			json_array_size(jobs));
+}
+
+static int make_query(const struct options *opts, struct selector *selector, struct buf *query,
+		      struct err *err)
+{
+	const char *limit = options_get(opts, "limit");
+	int64_t n = 1000;
+
+	if (limit && parse_int64(limit, 1, 10000, &n) < 0)
+		return err_set(err, -EINVAL, "--limit %.32s: write a number from 1 to 10000",
+			       limit);
+	if (options_has(opts, "all") && !selector->states)
+		selector->states = "all";
+	buf_printf(query, "/v1/jobs?limit=%" PRId64 "&", n);
+	selector_query(selector, query);
+	return 0;
+}
+
+static int run(const struct options *opts, struct err *err)
+{
+	_cleanup_(client_close) struct client client = {0};
+	_cleanup_(selector_finish) struct selector selector = {0};
+	_cleanup_(client_json_unref) json_t *answer = NULL;
+	_cleanup_(buf_finish) struct buf target = {0};
+	int r = selector_parse(&selector, opts, err);
+
+	if (r == 0)
+		r = client_open(&client, CLIENT_START, err);
+	if (r == 0)
+		r = selector_find_last(&selector, &client, err);
+	if (r == 0)
+		r = make_query(opts, &selector, &target, err);
+	if (r == 0)
+		r = client_get(&client, &answer, err, "%s", buf_get(&target));
+	if (r < 0)
+		return r;
+	if (options_has(opts, "json"))
+		field_print_json(answer);
+	else
+		print_list(answer);
+	return EXIT_DONE;
+}
+
+const struct command command_list = {
+	.name = "list",
+	.usage = "[OPTIONS] [ID...]",
+	.summary = "show running and waiting jobs",
+	.details = "States: queued waits for its turn, held waits for \"tgpu release\", starting "
+		   "has its GPUs,\n"
+		   "running, stopping was told to end; finished (exit code 0), failed, cancelled.\n"
+		   "The last column holds the indices of a job's GPUs, or why it waits.\n",
+	.examples = "  tgpu list\n"
+		    "  tgpu list --all --me -n 20\n"
+		    "  tgpu list --state failed\n"
+		    "  tgpu list 12,20-30\n",
+	.options = options,
+	.n_options = ARRAY_SIZE(options),
+	.takes_words = true,
+	.run = run,
+};

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/* tgpu show: all that is known of a job, and what happened to it when. */
+#include <inttypes.h>
+
+#include "cli/command.h"
+#include "cli/field.h"
+#include "cli/jobview.h"
+#include "cli/selector.h"
+#include "common/clock.h"
+#include "common/duration.h"
+
+static const struct option_desc options[] = {
+	SELECTOR_OPTIONS,
+	{"json", 0, OPTION_FLAG, NULL, "print each job as JSON", NULL},
+};
+
+/* One line "name: value"; an unknown value leaves no line. */
+static void line(const char *name, const char *value)
+{
+	_cleanup_(buf_finish) struct buf text = {0};
+
+	if (!value[0])
+		return;
+	buf_printf(&text, "%-12s %s", name, value);
+	format_line(COLOUR_NONE, buf_get(&text));
+}
+
+static void line_int(const char *name, const json_t *job, const char *key)
+{
+	char text[32] = "";
+
+	if (json_is_integer(json_object_get(job, key)))
+		snprintf(text, sizeof(text), "%" PRId64, field_int(job, key, 0));
+	line(name, text);
+}
+
+static void line_time(const char *name, const json_t *job, const char *key)
+{
+	int64_t ms = field_int(job, key, 0);
+	char text[32] = "";
+
+	line(name, ms > 0 ? time_format(ms * NS_PER_MS, text) : "");
+}
+
+static void line_duration(const char *name, int64_t ms)
+{
+	char text[32] = "";
+
+	line(name, ms > 0 ? duration_format(ms, text) : "");
+}
+
+static void line_bytes(const char *name, const json_t *job, const char *key)
+{
+	int64_t bytes = field_int(job, key, 0);
+	char text[32] = "";
+
+	line(name, bytes > 0 ? bytes_format((uint64_t)bytes, text) : "");
+}
+
+static void show_request(const json_t *job)
+{
+	line_int("priority", job, "priority");
+	line_int("GPUs asked", job, "num_gpus");
+	line("GPU type", field_text(job, "gpu_type"));
+	line_bytes("GPU memory", job, "gpu_mem");
+	line_int("CPUs", job, "cpus");
+	line_bytes("memory", job, "mem");
+	line_duration("time limit", field_int(job, "time_limit_ms", 0));
+	line_time("not before", job, "begin_ms");
+}
+
+static void show_run(const json_t *job)
+{
+	_cleanup_(buf_finish) struct buf gpus = {0}, ending = {0};
+	int64_t elapsed_ms = jobview_elapsed_ms(job, clock_wall_ns() / NS_PER_MS);
+	char text[32];
+
+	jobview_gpus(&gpus, job);
+	jobview_ending(&ending, job);
+	line_time("submitted", job, "submit_ms");
+	line_time("started", job, "start_ms");
+	line_time("ended", job, "end_ms");
+	line("ran for", elapsed_ms < 0 ? "" : format_elapsed(elapsed_ms, text));
+	line("node", field_text(job, "node"));
+	line("GPUs", buf_get(&gpus));
+	line("ended by", buf_get(&ending));
+	line("message", field_text(job, "message"));
+	line_int("attempt", job, "attempt");
+	line_duration("CPU time", field_int(job, "cpu_ms", 0));
+	line_bytes("peak memory", job, "peak_bytes");
+}
+
+static void show_history(const json_t *history)
+{
+	const json_t *entry;
+	size_t i;
+
+	json_array_foreach (history, i, entry) {
+		_cleanup_(buf_finish) struct buf text = {0};
+		const char *detail = field_text(entry, "detail");
+		char time[32];
+
+		buf_printf(&text, "  %s  %s",
+			   time_format(field_int(entry, "time_ms", 0) * NS_PER_MS, time),
+			   field_text(entry, "event"));
+		if (detail[0])
+			buf_printf(&text, ": %s", detail);
+		if (i == 0)
+			puts("history");
+		format_line(COLOUR_NONE, buf_get(&text));
+	}
+}
+
+static void show(const json_t *job)
+{
+	_cleanup_(free_ptr) char *head =
+		xasprintf("job %" PRIu64 ": %s", jobview_id(job), field_text(job, "name"));
+
+	format_line(COLOUR_BOLD, head);
+	line("state", jobview_state(job));
+	line("waits for", field_text(json_object_get(job, "reason"), "text"));
+	line("user", format_user((uid_t)field_int(job, "uid", 0)));
+	line("command", field_text(job, "command"));
+	line("directory", field_text(json_object_get(job, "spec"), "cwd"));
+	show_request(job);
+	show_run(job);
+	line("output", field_text(job, "output"));
+	line("errors", field_text(job, "error"));
+	show_history(json_object_get(job, "history"));
+}
+
+/* How the jobs are printed, and whether one was already. */
+struct style {
+	bool json, later;
+};
+
+static int show_id(struct client *client, uint64_t id, void *ctx, struct err *err)
+{
+	_cleanup_(client_json_unref) json_t *job = NULL;
+	struct style *style = ctx;
+	int r = client_get(client, &job, err, "/v1/jobs/%" PRIu64, id);
+
+	if (r < 0)
+		return r;
+	if (style->later && !style->json)
+		putchar('\n');
+	style->later = true;
+	if (style->json)
+		field_print_json(job);
+	else
+		show(job);
+	return 0;
+}
+
+static int run(const struct options *opts, struct err *err)
+{
+	struct style style = {.json = options_has(opts, "json")};
+
+	return selector_for_each(opts, show_id, &style, err);
+}
+
+const struct command command_show = {
+	.name = "show",
+	.usage = "[OPTIONS] ID...",
+	.summary = "show all that is known of a job",
+	.examples = "  tgpu show 12\n"
+		    "  tgpu show last --json\n",
+	.options = options,
+	.n_options = ARRAY_SIZE(options),
+	.takes_words = true,
+	.run = run,
+};

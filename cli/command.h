@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* A verb of tgpu: everything that is known of it, in one constant. */
+#pragma once
+
+#include "cli/exit.h"
+#include "cli/options.h"
+
+struct command {
+	const char *name;
+	const char *usage;		   /* what follows the name */
+	const char *summary;		   /* one line */
+	const char *details;		   /* more lines for its help; NULL: none */
+	const char *examples;		   /* one line each, the whole command */
+	const struct option_desc *options; /* its own, n_options of them */
+	size_t n_options;
+	bool job_options;  /* takes the options of a job as well */
+	bool stop_at_word; /* options end at the first word */
+	bool takes_words;  /* false: words are an error */
+
+	/*
+	 * Do it. Returns the exit code, or a negative errno with a sentence for stderr, from which
+	 * exit_code_of_error() makes one.
+	 */
+	int (*run)(const struct options *options, struct err *err);
+};
+
+extern const struct command command_submit, command_run, command_list, command_show, command_why,
+	command_logs, command_wait, command_cancel, command_hold, command_release, command_gpus,
+	command_daemon, command_doctor;
+
+/* All verbs in the order of the overview; *ret_n of them. */
+const struct command *const *commands(size_t *ret_n);
+const struct command *command_find(const char *name);

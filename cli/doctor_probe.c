@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One look at the GPUs without a daemon.
+ *
+ * The probe is a process because a GPU driver may hang; here it is killed when it does. What cannot
+ * be killed either (a task in the driver) is left to init.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/doctor.h"
+#include "common/buf.h"
+#include "common/clock.h"
+
+#define PROBE_TIMEOUT_MS 20000
+#define PROBE_BYTES_MAX	 (16u << 20)
+
+extern char **environ;
+
+/* Start it with its output on a pipe. The reading end, or -errno. */
+static int spawn_probe(const char *program, pid_t *ret_pid)
+{
+	char name[] = "tgpu-probe", once[] = "--once", *argv[] = {name, once, NULL};
+	posix_spawn_file_actions_t files;
+	int fds[2], r;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_adddup2(&files, fds[1], STDOUT_FILENO);
+	r = posix_spawn(ret_pid, program, &files, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&files);
+	fd_close(fds[1]);
+	if (r == 0)
+		return fds[0];
+	fd_close(fds[0]);
+	return -r;
+}
+
+/* Everything up to the end of the stream, within time and size. */
+static int read_in_time(int fd, struct buf *text)
+{
+	int64_t end = clock_mono_ns() + PROBE_TIMEOUT_MS * NS_PER_MS;
+	struct pollfd wait = {.fd = fd, .events = POLLIN};
+	char block[4096];
+	int64_t left_ms;
+
+	while ((left_ms = (end - clock_mono_ns()) / NS_PER_MS) > 0) {
+		ssize_t n;
+
+		if (poll(&wait, 1, (int)left_ms) <= 0)
+			continue;
+		n = read(fd, block, sizeof(block));
+		if (n == 0)
+			return 0;
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0)
+			buf_append(text, block, (size_t)n);
+		if (text->len > PROBE_BYTES_MAX)
+			return -EMSGSIZE;
+	}
+	return -ETIMEDOUT;
+}
+
+int doctor_probe(struct gpu_report *ret_report, struct err *err)
+{
+	_cleanup_(free_ptr) char *program = paths_program("tgpu-probe");
+	_cleanup_(close_fd) int fd = -1;
+	_cleanup_(buf_finish) struct buf text = {0};
+	pid_t pid;
+	int r;
+
+	if (!program)
+		return err_set(err, -ENOENT, "the program tgpu-probe is not installed");
+	fd = spawn_probe(program, &pid);
+	if (fd < 0)
+		return err_set(err, fd, "cannot run %s: %s", program, strerror(-fd));
+	r = read_in_time(fd, &text);
+	if (r < 0)
+		kill(pid, SIGKILL);
+	waitpid(pid, NULL, r < 0 ? WNOHANG : 0);
+	if (r < 0)
+		return err_set(err, r, "the GPU driver does not answer: %s", strerror(-r));
+	return gpu_report_parse(buf_get(&text), ret_report, err);
+}

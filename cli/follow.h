@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Watch one job until it is over, copying its logs on the way: what `run`, `wait` and `logs -f`
+ * share.
+ */
+#pragma once
+
+#include "cli/client.h"
+#include "cli/tail.h"
+
+struct follow {
+	struct client *client; /* borrowed; made anew when the daemon restarts */
+	uint64_t id;
+	bool copy_output, copy_error; /* to stdout and stderr */
+	bool announce;		      /* say on stderr why it waits and where it starts */
+	bool cancel_on_interrupt; /* the first Ctrl-C ends the job, the second only this command */
+	int64_t deadline_ns;	  /* monotonic clock; 0: wait for ever */
+};
+
+#define FOLLOW_DETACHED 1
+
+/*
+ * Wait until the job is over. 0 with its last object (new reference); FOLLOW_DETACHED after a
+ * second interrupt; -ETIMEDOUT past the deadline; -errno; the last two with a sentence. Blocks.
+ */
+int follow_job(const struct follow *follow, json_t **ret_job, struct err *err);

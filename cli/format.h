@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* Text for a terminal: aligned tables, colours, names of users, text that cannot harm. */
+#pragma once
+
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "common/buf.h"
+
+enum format_colour {
+	COLOUR_NONE,
+	COLOUR_BOLD,
+	COLOUR_DIM,
+	COLOUR_RED,
+	COLOUR_GREEN,
+	COLOUR_YELLOW,
+	COLOUR_CYAN,
+};
+
+/* Whether stdout wants colours: a terminal, no NO_COLOR in the environment, TERM not "dumb". */
+bool format_wants_colour(void);
+
+/* Columns of the terminal on stdout; 0 when it is none. */
+size_t format_width(void);
+
+/* Append text with control characters shown as '?', so that a job's name cannot drive a terminal.
+ */
+void format_printable(struct buf *buf, const char *text);
+
+/* Columns that UTF-8 text takes; a wide character counts as one. */
+size_t format_columns(const char *text);
+
+/* Name of a user, its number when it has none. Borrowed until the program ends; looked up once. */
+const char *format_user(uid_t uid);
+
+/* "1h30m" rounded down to seconds, "-" for a negative value. */
+const char *format_elapsed(int64_t ms, char buf[32]);
+
+/* Print one line on stdout in a colour (when wanted), made printable. */
+void format_line(enum format_colour colour, const char *text);
+
+struct table_column {
+	const char *title;
+	bool right;   /* align to the right: numbers */
+	size_t least; /* cut to no less when the terminal is narrow; 0: never cut */
+};
+
+struct table_cell {
+	char *text; /* owned, printable */
+	enum format_colour colour;
+};
+
+struct table {
+	const struct table_column *columns; /* borrowed */
+	size_t n_columns;
+	struct table_cell *cells; /* owned, row by row */
+	size_t n_cells, capacity;
+};
+
+void table_init(struct table *table, const struct table_column *columns, size_t n_columns);
+void table_finish(struct table *table);
+
+/* Append one cell; rows fill from left to right. */
+void table_add(struct table *table, enum format_colour colour, const char *text);
+void table_addf(struct table *table, enum format_colour colour, const char *fmt, ...)
+	PRINTF_LIKE(3, 4);
+
+/* Print the header and all rows on stdout, aligned, cut to `width` columns (0: never cut). */
+void table_print(const struct table *table, FILE *out, size_t width, bool colours);

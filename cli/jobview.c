@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Words for a job's state, place and end.
+ *
+ * Invariants: unknown stays unknown, shown as nothing or "-" and never as 0; GPUs that do not exist
+ * are labelled wherever they are shown.
+ * Read next: field.h, docs/api.md.
+ */
+#include "cli/jobview.h"
+
+#include <signal.h>
+
+#include "cli/exit.h"
+#include "cli/field.h"
+
+/* Every state of the API: what its word looks like, and whether a job can leave it. */
+static const struct state {
+	const char *name;
+	enum format_colour colour;
+	bool final;
+} states[] = {
+	{"queued", COLOUR_YELLOW, false}, {"starting", COLOUR_CYAN, false},
+	{"running", COLOUR_GREEN, false}, {"stopping", COLOUR_CYAN, false},
+	{"finished", COLOUR_DIM, true},	  {"failed", COLOUR_RED, true},
+	{"cancelled", COLOUR_DIM, true},
+};
+
+static const struct state *state_of(const json_t *job)
+{
+	const char *name = field_text(job, "state");
+
+	for (size_t i = 0; i < ARRAY_SIZE(states); i++)
+		if (STREQ(states[i].name, name))
+			return &states[i];
+	return NULL;
+}
+
+uint64_t jobview_id(const json_t *job)
+{
+	return (uint64_t)field_int(job, "id", 0);
+}
+
+bool jobview_is_waiting(const json_t *job)
+{
+	return STREQ(field_text(job, "state"), "queued");
+}
+
+const char *jobview_state(const json_t *job)
+{
+	return jobview_is_waiting(job) && field_true(job, "held") ? "held"
+								  : field_text(job, "state");
+}
+
+bool jobview_is_final(const json_t *job)
+{
+	const struct state *state = state_of(job);
+
+	return state && state->final;
+}
+
+enum format_colour jobview_colour(const json_t *job)
+{
+	const struct state *state = state_of(job);
+
+	return state ? state->colour : COLOUR_NONE;
+}
+
+int64_t jobview_elapsed_ms(const json_t *job, int64_t now_ms)
+{
+	int64_t start = field_int(job, "start_ms", -1);
+	int64_t end = field_int(job, "end_ms", -1);
+
+	if (start < 0)
+		return -1;
+	if (end < 0)
+		end = now_ms;
+	return end > start ? end - start : 0;
+}
+
+static bool is_simulated(const json_t *gpus)
+{
+	return strncmp(field_text(json_array_get(gpus, 0), "uuid"), "SIM-", 4) == 0;
+}
+
+void jobview_gpus(struct buf *buf, const json_t *job)
+{
+	const json_t *gpus = json_object_get(job, "gpus");
+	const json_t *gpu;
+	size_t i;
+
+	json_array_foreach (gpus, i, gpu)
+		buf_printf(buf, "%s%" JSON_INTEGER_FORMAT, i > 0 ? "," : "",
+			   (json_int_t)field_int(gpu, "index", -1));
+	if (is_simulated(gpus))
+		buf_puts(buf, " (simulated)");
+}
+
+/* The causes of an end that say more than an exit code or a signal does. */
+static const struct cause {
+	const char *name, *text;
+	int exit_code; /* of run and wait */
+} causes[] = {
+	{"timeout", "time limit", EXIT_TIMEOUT},
+	{"oom", "out of memory", 128 + SIGKILL},
+	{"launch", "could not start", EXIT_CANNOT_START},
+	{"runner-lost", "its runner was killed", EXIT_FAILED},
+	{"node-lost", "its machine went down", EXIT_FAILED},
+};
+
+static const struct cause *cause_of(const json_t *job)
+{
+	const char *name = field_text(job, "cause");
+
+	for (size_t i = 0; i < ARRAY_SIZE(causes); i++)
+		if (STREQ(causes[i].name, name))
+			return &causes[i];
+	return NULL;
+}
+
+void jobview_ending(struct buf *buf, const json_t *job)
+{
+	const struct cause *cause = cause_of(job);
+	int64_t code = field_int(job, "exit_code", 0);
+	int64_t signal = field_int(job, "signal", 0);
+	int64_t by = field_int(job, "cancelled_by", -1);
+
+	if (!jobview_is_final(job))
+		return;
+	if (cause)
+		buf_puts(buf, cause->text);
+	else if (by >= 0)
+		buf_printf(buf, "cancelled by %s", format_user((uid_t)by));
+	else if (signal > 0)
+		buf_printf(buf, "signal %s",
+			   sigabbrev_np((int)signal) ? sigabbrev_np((int)signal) : "?");
+	else if (code != 0)
+		buf_printf(buf, "exit code %d", (int)code);
+}
+
+void jobview_where(struct buf *buf, const json_t *job)
+{
+	_cleanup_(buf_finish) struct buf reason = {0};
+	const char *waiting = field_text(json_object_get(job, "reason"), "text");
+
+	if (jobview_is_waiting(job) || waiting[0])
+		buf_puts(&reason, waiting);
+	else
+		jobview_ending(&reason, job);
+	if (!jobview_is_waiting(job))
+		jobview_gpus(buf, job);
+	if (reason.len > 0)
+		buf_printf(buf, "%s(%s)", buf->len > 0 ? " " : "", buf_get(&reason));
+	if (buf->len == 0)
+		buf_putc(buf, '-');
+}
+
+int jobview_exit_code(const json_t *job)
+{
+	const struct cause *cause = cause_of(job);
+	int64_t code = field_int(job, "exit_code", -1);
+	int64_t signal = field_int(job, "signal", 0);
+
+	if (cause && !STREQ(cause->name, "launch"))
+		return cause->exit_code;
+	if (signal > 0)
+		return 128 + (int)(signal & 0x7f);
+	if (STREQ(field_text(job, "state"), "finished"))
+		return EXIT_DONE;
+	if (code > 0)
+		return (int)(code & 0xff);
+	/* Failed or cancelled without a code of its own: never 0. */
+	return cause ? cause->exit_code : EXIT_FAILED;
+}

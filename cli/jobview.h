@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* A job object of the API (docs/api.md) as people and scripts read it. Pure: JSON in, text out. */
+#pragma once
+
+#include <jansson.h>
+
+#include "cli/format.h"
+
+uint64_t jobview_id(const json_t *job);
+
+/* "queued", "held", "starting", "running", "stopping", "finished", "failed", "cancelled". */
+const char *jobview_state(const json_t *job);
+
+/* Over for good. */
+bool jobview_is_final(const json_t *job);
+
+/* Neither over nor holding GPUs yet: it has a reason for waiting. */
+bool jobview_is_waiting(const json_t *job);
+
+enum format_colour jobview_colour(const json_t *job);
+
+/* Milliseconds it has run, until `now_ms` when it still does; -1 when it never ran. */
+int64_t jobview_elapsed_ms(const json_t *job, int64_t now_ms);
+
+/* Append its GPUs, "0,3", with the label of simulated ones; nothing when it holds none. */
+void jobview_gpus(struct buf *buf, const json_t *job);
+
+/* Append how it ended, "exit code 3", "time limit"; nothing for a success or before the end. */
+void jobview_ending(struct buf *buf, const json_t *job);
+
+/* Append "GPU_IDS(REASON)": the GPUs, the reason for waiting, or how it ended. */
+void jobview_where(struct buf *buf, const json_t *job);
+
+/* What `run` and `wait` return for an ended job: its code, 128 + signal, 124, 127. */
+int jobview_exit_code(const json_t *job);

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The job that a command line describes.
+ *
+ * Order, each winning over the one before: the submitter's environment and directory, the job file
+ * or the script's directives, the options. All values go through common/jobspec.
+ * Invariants: the job is checked here before a daemon is asked or started; a submission carries a
+ * random key, so repeating it after a broken connection cannot make two jobs.
+ * Deliberately not here: defaults and bounds of fields (jobspec.c), what a machine can refuse
+ * (tgpud).
+ */
+#include "cli/submission.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/jobfile.h"
+#include "common/utf8.h"
+
+#define KEY_BYTES 16
+
+extern char **environ;
+
+const char submission_details[] = "The job is a command after \"--\", a YAML file (.yaml, .yml), a "
+				  "script whose #TGPU lines hold\n"
+				  "options, or \"-\" for a script on stdin. Words after a script "
+				  "are its arguments. Options given\n"
+				  "here win over those of the file. The job gets the environment "
+				  "and directory of this shell.\n";
+
+/*
+ * Variables of this shell that would mislead a job: what the daemon sets for each job itself, which
+ * GPUs the shell was given, and the sockets that a service manager gave to the shell's own service.
+ */
+static bool is_withheld(const char *variable)
+{
+	static const char *const names[] = {
+		"CUDA_VISIBLE_DEVICES=",
+		"CUDA_DEVICE_ORDER=",
+		"NVIDIA_VISIBLE_DEVICES=",
+		"ROCR_VISIBLE_DEVICES=",
+		"HIP_VISIBLE_DEVICES=",
+		"GPU_DEVICE_ORDINAL=",
+		"ZE_AFFINITY_MASK=",
+		"ONEAPI_DEVICE_SELECTOR=",
+		"NOTIFY_SOCKET=",
+		"LISTEN_",
+		"TGPU_",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strncmp(variable, names[i], strlen(names[i])) == 0)
+			return true;
+	return false;
+}
+
+static void warn(void *ctx, const char *sentence)
+{
+	(void)ctx;
+	fprintf(stderr, "tgpu: warning: %s\n", sentence);
+}
+
+/* JSON is UTF-8; a variable that is not is left out, by name. */
+static bool is_sendable(const char *variable)
+{
+	const char *equals = strchr(variable, '=');
+	char sentence[256];
+
+	if (!equals || equals == variable || is_withheld(variable))
+		return false;
+	if (utf8_is_valid(variable, strlen(variable)))
+		return true;
+	snprintf(sentence, sizeof(sentence),
+		 "the variable %.*s is not UTF-8 and is left out of the job's environment",
+		 (int)(equals - variable > 64 ? 64 : equals - variable), variable);
+	warn(NULL, sentence);
+	return false;
+}
+
+static void take_environment(struct jobspec *spec)
+{
+	size_t n = 0;
+
+	while (environ[n])
+		n++;
+	spec->env = xcalloc(n + 1, sizeof(*spec->env));
+	for (size_t i = 0; i < n; i++)
+		if (is_sendable(environ[i]))
+			spec->env[spec->n_env++] = xstrdup(environ[i]);
+}
+
+/* $PWD when it is this directory: it keeps the symbolic links a person came by. */
+static char *current_directory(void)
+{
+	const char *pwd = getenv("PWD");
+	struct stat a, b;
+
+	if (pwd && pwd[0] == '/' && stat(pwd, &a) == 0 && stat(".", &b) == 0 &&
+	    a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+		return xstrdup(pwd);
+	return getcwd(NULL, 0);
+}
+
+static int take_surroundings(struct jobspec *spec, struct err *err)
+{
+	take_environment(spec);
+	spec->cwd = current_directory();
+	if (!spec->cwd)
+		return err_set(err, -EINVAL,
+			       "cannot tell the current directory: %s; change to one that exists",
+			       strerror(errno));
+	spec->umask = umask(022);
+	umask(spec->umask);
+	return 0;
+}
+
+static int read_job_file(const char *path, char **ret_text, size_t *ret_len, struct err *err)
+{
+	bool is_stdin = STREQ(path, "-");
+	int r;
+
+	r = is_stdin ? read_all(STDIN_FILENO, JOBFILE_MAX, ret_text, ret_len)
+		     : read_file(path, JOBFILE_MAX, ret_text, ret_len);
+	if (r == -ENOENT)
+		return err_set(err, -EINVAL,
+			       "there is no job file \"%.100s\"; a command goes after \"--\": "
+			       "tgpu submit -- %.60s",
+			       path, path);
+	if (r == -EFBIG)
+		return err_set(err, -EINVAL, "%.100s has more than %u bytes", path, JOBFILE_MAX);
+	if (r < 0)
+		return err_set(err, -EINVAL, "cannot read %.100s: %s", path, strerror(-r));
+	return 0;
+}
+
+static bool is_yaml(const char *path)
+{
+	const char *dot = strrchr(path, '.');
+
+	return dot && (STREQ(dot, ".yaml") || STREQ(dot, ".yml"));
+}
+
+static int parse_job_file(struct jobspec *spec, char *const *words, size_t n, int64_t now_ns,
+			  struct err *err)
+{
+	_cleanup_(free_ptr) char *text = NULL;
+	const char *path = words[0];
+	size_t len;
+	int r = read_job_file(path, &text, &len, err);
+
+	if (r < 0)
+		return r;
+	if (is_yaml(path) && n > 1)
+		return err_set(
+			err, -EINVAL,
+			"\"%.64s\" stands after the YAML file, which takes no arguments; options "
+			"go before it",
+			words[1]);
+	if (is_yaml(path))
+		return jobfile_parse_yaml(spec, text, len, path, now_ns, err);
+	if (strncmp(text, "#!", 2) != 0)
+		return err_set(
+			err, -EINVAL,
+			"%.64s is neither YAML (.yaml) nor a script (its first line must begin "
+			"with #!); to run a program write: tgpu submit -- %.64s",
+			path, path);
+	r = jobfile_parse_script(spec, text, len, path, now_ns, warn, NULL, err);
+	if (r < 0)
+		return r;
+	return n > 1 ? jobspec_set_command_words(spec, words + 1, n - 1, err) : 0;
+}
+
+static int apply_options(struct jobspec *spec, const struct options *options, int64_t now_ns,
+			 struct err *err)
+{
+	for (size_t i = 0; i < options->n_values; i++) {
+		const struct option_value *value = &options->values[i];
+		int r = 0;
+
+		if (value->desc->field)
+			r = jobspec_set_text(spec, value->desc->field, value->text, now_ns, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int build(struct jobspec *spec, const struct options *options, struct err *err)
+{
+	int64_t now_ns = clock_wall_ns();
+	bool is_file = options->n_plain > 0 && strncmp(options->words[0], "cmd=", 4) != 0;
+	int r = take_surroundings(spec, err);
+
+	if (r < 0)
+		return r;
+	if (is_file)
+		r = parse_job_file(spec, options->words, options->n_words, now_ns, err);
+	else if (options->n_words > 0)
+		r = jobspec_set_command_words(spec, options->words, options->n_words, err);
+	if (r == 0)
+		r = apply_options(spec, options, now_ns, err);
+	return r < 0 ? r : jobspec_validate(spec, err);
+}
+
+static int make_key(char key[2 * KEY_BYTES + 1], struct err *err)
+{
+	unsigned char bytes[KEY_BYTES];
+
+	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
+		return err_set(err, -EIO, "no random numbers: %s", strerror(errno));
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		snprintf(key + 2 * i, 3, "%02x", bytes[i]);
+	return 0;
+}
+
+int submission_send(struct client *client, const struct options *options, json_t **ret_job,
+		    struct err *err)
+{
+	_cleanup_(jobspec_finish) struct jobspec spec = {0};
+	_cleanup_(client_json_unref) json_t *body = NULL;
+	char key[2 * KEY_BYTES + 1];
+	int r;
+
+	jobspec_init(&spec);
+	r = build(&spec, options, err);
+	if (r == 0)
+		r = make_key(key, err);
+	if (r == 0)
+		r = client_open(client, CLIENT_START, err);
+	if (r < 0)
+		return r;
+	body = jobspec_to_json(&spec);
+	return client_call(client, "POST", "/v1/jobs", key, body, ret_job, err);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* From the command line of `submit` and `run` to a job at the daemon. */
+#pragma once
+
+#include "cli/client.h"
+#include "cli/options.h"
+
+/* What both verbs say about where the job comes from; for their help. */
+extern const char submission_details[];
+
+/*
+ * Make the specification (words after "--", a YAML file, a script with directives, or "-" for a
+ * script on stdin; options win over the file) and submit it. Warnings about the file go to stderr.
+ * 0 with the job object (new reference), or -errno with a sentence.
+ */
+int submission_send(struct client *client, const struct options *options, json_t **ret_job,
+		    struct err *err);

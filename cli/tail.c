@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Follow one file.
+ *
+ * Invariants: every byte is copied once, in order; the file is read with the caller's own rights,
+ * never by the daemon. A file that does not exist yet is looked for again at each call.
+ * Cost: one read that returns 0 when there is nothing new.
+ */
+#include "cli/tail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#define BLOCK_BYTES 65536
+
+void tail_init(struct tail *tail, int to, int inotify)
+{
+	*tail = (struct tail){.from = -1, .to = to, .watch = -1, .inotify = inotify};
+}
+
+static void leave_file(struct tail *tail)
+{
+	if (tail->watch >= 0)
+		inotify_rm_watch(tail->inotify, tail->watch);
+	tail->watch = -1;
+	tail->from = fd_close(tail->from);
+	free(tail->path);
+	tail->path = NULL;
+}
+
+void tail_finish(struct tail *tail)
+{
+	leave_file(tail);
+}
+
+int tail_set_path(struct tail *tail, const char *path, struct err *err)
+{
+	bool none = !path || !path[0];
+	int r;
+
+	if (none ? !tail->path : tail->path && STREQ(tail->path, path))
+		return 0;
+	r = tail_copy(tail, err);
+	if (r < 0)
+		return r;
+	leave_file(tail);
+	tail->path = none ? NULL : xstrdup(path);
+	return 0;
+}
+
+static int open_file(struct tail *tail, struct err *err)
+{
+	tail->from = open(tail->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (tail->from < 0 && errno == ENOENT)
+		return 0;
+	if (tail->from < 0)
+		return err_set(err, errno == EACCES ? -EPERM : -errno, "cannot read %s: %s",
+			       tail->path, strerror(errno));
+	if (tail->inotify >= 0)
+		tail->watch = inotify_add_watch(tail->inotify, tail->path, IN_MODIFY);
+	return 0;
+}
+
+static int copy_block(struct tail *tail, char *block, size_t *ret_n, struct err *err)
+{
+	ssize_t n = read(tail->from, block, BLOCK_BYTES);
+	int r;
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		n = 0;
+	if (n < 0)
+		return err_set(err, -errno, "cannot read %s: %s", tail->path, strerror(errno));
+	r = write_all(tail->to, block, (size_t)n);
+	if (r < 0)
+		return err_set(err, r, "cannot write the job's output: %s", strerror(-r));
+	*ret_n = (size_t)n;
+	return 0;
+}
+
+int tail_copy(struct tail *tail, struct err *err)
+{
+	_cleanup_(free_ptr) char *block = NULL;
+	size_t n = 1;
+	int r = 0;
+
+	if (tail->path && tail->from < 0)
+		r = open_file(tail, err);
+	if (r < 0 || tail->from < 0)
+		return r;
+	block = xmalloc(BLOCK_BYTES);
+	while (r == 0 && n > 0)
+		r = copy_block(tail, block, &n, err);
+	return r;
+}

@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: MIT
+"""The command line: exit codes, selectors, what people see, what scripts see, Ctrl-C."""
+import json
+import os
+import signal
+
+import pytest
+
+VERBS = ("submit run list show why logs wait cancel hold release gpus daemon doctor").split()
+
+
+def last_job(tgpu):
+    return json.loads(tgpu.cli("show", "last", "--json").stdout)
+
+
+def test_an_unknown_verb_is_an_error_and_never_a_job(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    done = tgpu.cli("lst")
+    assert done.returncode == 2
+    assert '"list"' in done.stderr and done.stdout == ""
+    assert tgpu.cli("python", "train.py").returncode == 2
+    assert json.loads(tgpu.cli("list", "--all", "--json").stdout)["jobs"] == []
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(tgpu_factory, verb):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    done = tgpu.cli("help", verb)
+    assert done.returncode == 0
+    assert f"Usage: tgpu {verb}" in done.stdout
+    assert f"  tgpu {verb}" in done.stdout.split("Examples:")[1]
+    assert done.stdout == tgpu.cli(verb, "--help").stdout
+    assert f"\n  {verb} " in tgpu.cli("--help").stdout
+
+
+@pytest.mark.parametrize("words, code, says", [
+    ([], 2, "Usage"),
+    (["submit"], 2, ""),
+    (["submit", "--gpsu", "2", "--", "true"], 2, "--gpus"),
+    (["submit", "--gpus"], 2, "--gpus needs a value"),
+    (["submit", "--gpus", "--", "true"], 2, "--gpus needs a value"),
+    (["submit", "--gpus", "two", "--", "true"], 2, "num_gpus"),
+    (["submit", "--gpus", "-1", "--", "true"], 2, "num_gpus"),
+    (["submit", "--priority", "5000", "--", "true"], 2, "priority"),
+    (["submit", "--time", "soon", "--", "true"], 2, "time_limit"),
+    (["submit", "no-such-file"], 2, "no job file"),
+    (["submit", "/etc/passwd"], 2, "neither YAML"),
+    (["submit", "--gpus", "3", "--", "true"], 1, "largest node has 2"),
+    (["list", "--limit", "0"], 2, "--limit"),
+    (["list", "--state", "running&limit=1"], 2, "--state"),
+    (["list", "--state", "sleeping"], 1, "sleeping"),
+    (["list", "--user", "nobody-at-all"], 2, "nobody-at-all"),
+    (["list", "5-3"], 2, "3-5"),
+    (["gpus", "0"], 2, "one word too many"),
+    (["cancel"], 2, "say which jobs"),
+    (["cancel", "77"], 4, "77"),
+    (["cancel", "last"], 4, "no job yet"),
+    (["show", "77"], 4, "77"),
+    (["why", "70-77"], 4, "no job"),
+    (["logs", "77"], 4, "77"),
+    (["wait", "77"], 4, "77"),
+    (["wait", "--timeout", "later", "77"], 2, "--timeout"),
+    (["release", "--state", "queued"], 4, "no job"),
+    (["daemon"], 2, "start"),
+    (["daemon", "restart"], 2, "start"),
+])
+def test_what_is_wrong_is_said(tgpu_factory, words, code, says):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    done = tgpu.cli(*words)
+    assert done.returncode == code, done.stderr
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1 or not words
+    assert done.stdout == ""
+
+
+def test_list_is_a_table_for_people(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    running = tgpu.submit("--gpus", "2", "--time", "1h", "--", "sleep", "1000")
+    waiting = tgpu.submit("--gpus", "1", "--priority", "-3", "--name", "a name", "--", "true")
+    held = tgpu.submit("--hold", "--", "true")
+    tgpu.wait_for_state(running, "running")
+    head, *rows = tgpu.cli("list").stdout.splitlines()
+    assert head.split() == "JOBID NAME USER ST PRIO GPUS TIME LIMIT GPU_IDS(REASON)".split()
+    assert [int(row.split()[0]) for row in rows] == [running, waiting, held]
+    assert rows[0].split()[3] == "running" and "0,1 (simulated)" in rows[0] and " 1h " in rows[0]
+    assert " a name " in rows[1] and " queued " in rows[1] and " -3 " in rows[1]
+    assert rows[1].rstrip().endswith(")") and "1 GPU" in rows[1]
+    assert " held " in rows[2]
+    assert "\x1b" not in head + "".join(rows)
+    tgpu.cli("cancel", "--now", f"{running}-{held}")
+
+
+def test_names_cannot_drive_the_terminal(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    body = {"command": ["true"], "cwd": "/", "env": {}, "name": "red \x1b[31m", "hold": True}
+    status, answer = tgpu.api("POST", "/v1/jobs", body)[:2]
+    if status == 201:
+        for words in (["list"], ["show", str(answer["id"])]):
+            assert "\x1b" not in tgpu.cli(*words).stdout
+    else:
+        assert status == 400
+
+
+def test_selectors(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    jobs = [tgpu.submit("--hold", "--", "true") for _ in range(5)]
+
+    def listed(*words):
+        answer = json.loads(tgpu.cli("list", "--json", *words).stdout)
+        return sorted(job["id"] for job in answer["jobs"])
+
+    assert listed() == jobs
+    assert listed("1,3-4") == [1, 3, 4]
+    assert listed("1", "4-99") == [1, 4, 5]
+    assert listed("last") == [5]
+    assert listed("--me") == jobs
+    assert listed("--user", str(os.geteuid() + 1)) == []
+    assert listed("--state", "running") == []
+    assert len(listed("-n", "2")) == 2
+    done = tgpu.cli("cancel", "2-3", "last")
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [f"job {job} cancelled" for job in (2, 3, 5)]
+    assert listed() == [1, 4]
+    assert listed("--all") == jobs
+    assert listed("--state", "cancelled", "1-3") == [2, 3]
+    assert tgpu.cli("release", "--me").stdout.splitlines() == ["job 1 queued", "job 4 queued"]
+    assert tgpu.wait(4)["state"] == "finished"
+    over = tgpu.cli("cancel", "4")
+    assert over.returncode == 1 and "job 4" in over.stderr
+
+
+def test_submit_speaks_to_people_and_to_scripts(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    tgpu.submit("--gpus", "2", "--", "sleep", "1000")
+    said = tgpu.cli("submit", "--gpus", "1", "--name", "train", "--", "true").stdout
+    assert said == "job 2 submitted: train, 1 GPU, first in line\n"
+    said = tgpu.cli("submit", "--gpus", "2", "--", "true").stdout
+    assert said == "job 3 submitted: true, 2 GPUs, 1 ahead of it\n"
+    assert "release 4" in tgpu.cli("submit", "--hold", "--", "true").stdout
+    assert tgpu.cli("submit", "-q", "--hold", "--", "true").stdout == "5\n"
+    assert tgpu.cli("submit", "--parsable", "--hold", "--", "true").stdout == "6\n"
+    assert json.loads(tgpu.cli("submit", "--json", "--hold", "--", "true").stdout)["id"] == 7
+    tgpu.cli("cancel", "--now", "1-7")
+
+
+def test_options_win_over_the_file(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:4")
+    (tgpu.dir / "job.yaml").write_text("command: 'true'\nnum_gpus: 2\npriority: 5\nhold: true\n")
+    (tgpu.dir / "job.sh").write_text("#!/bin/sh\n#TGPU --gpus 2 --priority 5\n#TGPU --hold\n")
+    for name in ("job.yaml", "job.sh"):
+        done = tgpu.cli("submit", "-q", "--gpus", "3", name, cwd=tgpu.dir)
+        job = tgpu.job(int(done.stdout))
+        assert (job["num_gpus"], job["priority"], job["held"]) == (3, 5, True)
+    done = tgpu.cli("submit", "job.yaml", "--gpus", "3", cwd=tgpu.dir)
+    assert done.returncode == 2 and "options go before it" in done.stderr
+
+
+def test_a_script_on_stdin(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    done = tgpu.cli("submit", "-q", "-", "a b", "--gpus",
+                    input="#!/bin/sh\n#TGPU --gpus 2\necho \"$1|$2|$TGPU_GPUS\"\n")
+    assert done.returncode == 0, done.stderr
+    assert tgpu.wait(int(done.stdout))["state"] == "finished"
+    assert tgpu.log_of(int(done.stdout)) == "a b|--gpus|0,1\n"
+
+
+def test_what_the_shell_keeps_to_itself(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    shell = {"KEPT": "a\nb", "TGPU_JOB_ID": "999", "NOTIFY_SOCKET": "/n", "LISTEN_FDS": "1",
+             "HIP_VISIBLE_DEVICES": "0"}
+    job = tgpu.submit("--gpus", "1", "--", "env", "-0", env=shell)
+    tgpu.wait(job)
+    got = dict(line.split("=", 1) for line in tgpu.log_of(job).split("\0") if line)
+    assert got["KEPT"] == "a\nb"
+    assert got["TGPU_JOB_ID"] == str(job)
+    assert not {"NOTIFY_SOCKET", "LISTEN_FDS", "HIP_VISIBLE_DEVICES", "TGPU_STATE_DIR"} & set(got)
+
+
+def test_a_variable_that_is_not_text_is_left_out_by_name(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    done = tgpu.cli("submit", "-q", "--", "true", env={"ODD": b"\xff".decode(errors="surrogateescape")})
+    assert done.returncode == 0
+    assert "ODD" in done.stderr and "warning" in done.stderr
+
+
+def test_wait_returns_the_code_of_the_first_that_failed(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    slow = tgpu.submit("--", "sh", "-c", "sleep 0.2; exit 6")
+    quick = tgpu.submit("--", "sh", "-c", "exit 7")
+    good = tgpu.submit("--", "true")
+    assert tgpu.cli("wait", str(good)).returncode == 0
+    assert tgpu.cli("wait", str(quick), str(slow), str(good)).returncode == 6
+    killed = tgpu.submit("--", "sh", "-c", "kill -9 $$")
+    assert tgpu.cli("wait", "last").returncode == 137
+    assert tgpu.cli("wait", str(killed)).returncode == 137
+    missing = tgpu.submit("--", "/no/such/program")
+    assert tgpu.cli("wait", str(missing)).returncode in (126, 127)
+    held = tgpu.submit("--hold", "--", "true")
+    late = tgpu.cli("wait", "--timeout", "100ms", str(held))
+    assert late.returncode == 124 and f"job {held}" in late.stderr
+
+
+def test_logs_follow_from_the_wait_to_the_end(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    gate = tgpu.dir / "gate"
+    first = tgpu.submit("--gpus", "1", "--", "sh", "-c",
+                        f"echo one; while ! [ -e {gate} ]; do sleep 0.02; done; echo two")
+    tgpu.wait_for_log(first, "one")
+    second = tgpu.submit("--gpus", "1", "--", "sh", "-c", "echo three; echo four >&2")
+    waiting = tgpu.cli("logs", str(second))
+    assert waiting.returncode == 0 and "has not started" in waiting.stderr
+    assert tgpu.cli("logs", str(first)).stdout == "one\n"
+    follower = tgpu.popen("logs", "-f", str(second))
+    gate.touch()
+    out, err = follower.communicate(timeout=30)
+    assert out.splitlines() == ["three", "four"]
+    assert f"job {second} waits:" in err
+    assert tgpu.cli("logs", "-f", str(first)).stdout == "one\ntwo\n"
+
+
+def test_stderr_apart(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    done = tgpu.cli("run", "-q", "--error", "err.log", "--", "sh", "-c", "echo out; echo err >&2",
+                    cwd=tgpu.dir)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "out\n", "err\n")
+    assert tgpu.cli("logs", "last").stdout == "out\n"
+    assert tgpu.cli("logs", "--err", "last").stdout == "err\n"
+
+
+def test_interrupting_run_ends_the_job(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    run = tgpu.popen("run", "--gpus", "1", "--", "sh", "-c",
+                     "trap 'echo saved; exit 9' TERM; echo up; while :; do sleep 0.02; done")
+    assert run.stdout.readline() == "up\n"
+    run.send_signal(signal.SIGINT)
+    out, _ = run.communicate(timeout=30)
+    assert out == "saved\n"
+    assert last_job(tgpu)["state"] == "cancelled"
+    assert run.returncode == 9
+
+
+def test_a_second_interrupt_detaches(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    run = tgpu.popen("run", "--gpus", "1", "--", "sh", "-c",
+                     "trap 'echo no' TERM; echo up; while :; do sleep 0.02; done")
+    assert run.stdout.readline() == "up\n"
+    run.send_signal(signal.SIGINT)
+    assert run.stdout.readline() == "no\n"
+    run.send_signal(signal.SIGINT)
+    _, err = run.communicate(timeout=30)
+    assert run.returncode == 1 and "goes on without you" in err
+    assert last_job(tgpu)["state"] == "stopping"
+    tgpu.cli("cancel", "--now", "last")
+
+
+def test_simulated_gpus_say_so(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:4")
+    text = tgpu.cli("gpus").stdout
+    assert "simulated" in text.splitlines()[0]
+    assert "GPU3" in text and "PIX" in text
+    links = tgpu.cli("gpus", "--topology").stdout
+    assert "simulated" in links and "MEMORY" not in links
+    run = tgpu.cli("run", "--gpus", "1", "--", "true")
+    assert run.returncode == 0 and "simulated" in run.stderr
+    assert "simulated" in tgpu.cli("show", "last").stdout
+    assert "simulated" in tgpu.cli("daemon", "status").stdout
+    assert "simulated" in tgpu.cli("doctor").stdout
