@@ -48,7 +48,8 @@ static void print_option(FILE *out, const struct option_desc *desc)
 		len = snprintf(left, sizeof(left), "%s--%s %s", letter, desc->name,
 			       desc->metavar ? desc->metavar : "VALUE");
 	else
-		len = snprintf(left, sizeof(left), "%s--%s", letter, desc->name);
+		len = snprintf(left, sizeof(left), "%s--%s%s", letter,
+			       desc->kind == OPTION_SWITCH ? "[no-]" : "", desc->name);
 	if (len > NAME_WIDTH)
 		fprintf(out, "  %s\n  %-*s %s\n", left, NAME_WIDTH, "", desc->help);
 	else

@@ -122,8 +122,15 @@ static int parse_long(struct options *options, const char *name, struct cursor *
 {
 	const char *equals = strchr(name, '=');
 	size_t len = equals ? (size_t)(equals - name) : strlen(name);
-	const struct option_desc *desc = find_name(options, name, len);
+	const struct option_desc *desc = find_name(options, name, len), *positive;
 
+	if (!desc && !equals && strncmp(name, "no-", 3) == 0) {
+		positive = find_name(options, name + 3, len - 3);
+		if (positive && positive->kind == OPTION_SWITCH) {
+			keep(options, positive, "false");
+			return 0;
+		}
+	}
 	if (!desc)
 		return unknown(options, name, len, err);
 	if (equals && desc->kind == OPTION_FLAG)

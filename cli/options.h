@@ -14,7 +14,7 @@ struct jobspec_field;
 
 enum option_kind {
 	OPTION_FLAG,   /* --quiet */
-	OPTION_SWITCH, /* --requeue, or --requeue=false */
+	OPTION_SWITCH, /* --requeue; --no-requeue or --requeue=false */
 	OPTION_VALUE,  /* --gpus 2 */
 };
 

@@ -129,7 +129,7 @@ int selector_find_last(struct selector *selector, struct client *client, struct 
 
 	if (!selector->last)
 		return 0;
-	r = client_get(client, &answer, err, "/v1/jobs?state=all&uid=%u&limit=1",
+	r = client_get(client, &answer, err, "/v1/jobs?state=all&order=newest&uid=%u&limit=1",
 		       (unsigned)geteuid());
 	if (r < 0)
 		return r;

@@ -5,9 +5,9 @@
  * Invariants: every parser accepts all of its text or none of it; no sign, no blank, no overflow;
  * duration_parse(duration_format(x)) == x for every x >= 0. A refusal quotes the text and shows how
  * it can be written.
- * Deliberately not here: words such as "unlimited" (who offers them, says so), time zones other than
- * the process's own, Slurm's bare minutes (jobfile_sbatch.c translates them).
- * Cost: linear in the text; time_parse() asks mktime(3) at most a handful of times.
+ * Deliberately not here: words such as "unlimited" (who offers them, says so), time zones other
+ * than the process's own, Slurm's bare minutes (jobfile_sbatch.c translates them). Cost: linear in
+ * the text; time_parse() asks mktime(3) at most a handful of times.
  */
 #include "common/duration.h"
 
@@ -37,8 +37,8 @@ struct unit {
 
 /* Descending: a duration names its units in this order, each at most once. */
 static const struct unit units[] = {
-	{ "w", MS_PER_W }, { "d", MS_PER_D }, { "h", MS_PER_H },
-	{ "m", MS_PER_M }, { "s", MS_PER_S }, { "ms", 1 },
+	{"w", MS_PER_W}, {"d", MS_PER_D}, {"h", MS_PER_H},
+	{"m", MS_PER_M}, {"s", MS_PER_S}, {"ms", 1},
 };
 
 /* Read decimal digits at *at and move behind them. False when there are none or too many. */
@@ -102,8 +102,8 @@ static bool parse_units(const char *at, int64_t *ret_ms)
 		if (!take_number(&at, &count))
 			return false;
 		len = strspn(at, "abcdefghijklmnopqrstuvwxyz");
-		while (next < ARRAY_SIZE(units) && (strlen(units[next].name) != len ||
-						    strncmp(units[next].name, at, len) != 0))
+		while (next < ARRAY_SIZE(units) &&
+		       (strlen(units[next].name) != len || strncmp(units[next].name, at, len) != 0))
 			next++;
 		if (next == ARRAY_SIZE(units) || !add_units(&total, count, units[next].ms))
 			return false;
@@ -120,8 +120,8 @@ static bool parse_units(const char *at, int64_t *ret_ms)
  */
 static bool parse_clock(const char *at, int64_t *ret_ms)
 {
-	static const int64_t scale[] = { MS_PER_H, MS_PER_M, MS_PER_S };
-	static const int64_t limit[] = { 23, 59, 59 };
+	static const int64_t scale[] = {MS_PER_H, MS_PER_M, MS_PER_S};
+	static const int64_t limit[] = {23, 59, 59};
 	int64_t days = 0, total = 0, part[3];
 	size_t n = 0, first;
 	bool has_days = strchr(at, '-') != NULL;
@@ -215,7 +215,7 @@ static time_t read_moment(const struct tm *tm, int is_dst, struct tm *ret_shown)
  */
 static time_t local_moment(const struct tm *wanted, time_t floor_s)
 {
-	static const int readings[] = { 1, 0, -1 };
+	static const int readings[] = {1, 0, -1};
 	time_t best = -1, moment;
 	bool exists = false;
 	struct tm shown;
@@ -237,7 +237,7 @@ static time_t local_moment(const struct tm *wanted, time_t floor_s)
 /* The day after, by way of noon, which every calendar day has. */
 static void advance_day(struct tm *tm)
 {
-	struct tm noon = { .tm_year = tm->tm_year, .tm_mon = tm->tm_mon, .tm_hour = 12 };
+	struct tm noon = {.tm_year = tm->tm_year, .tm_mon = tm->tm_mon, .tm_hour = 12};
 
 	noon.tm_mday = tm->tm_mday + 1;
 	noon.tm_isdst = -1;
@@ -261,7 +261,7 @@ static bool take_time_of_day(const char **at, struct tm *tm)
 
 static int days_in_month(int year, int month)
 {
-	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 
 	return days[month - 1] + (month == 2 && leap);
@@ -277,7 +277,7 @@ static bool take_date(const char **at, struct tm *tm)
 	if (year < 1970 || year > YEAR_MAX || month < 1 || month > 12 || day < 1 ||
 	    day > days_in_month(year, month))
 		return false;
-	*tm = (struct tm){ .tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day };
+	*tm = (struct tm){.tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day};
 	return true;
 }
 
@@ -445,7 +445,8 @@ const char *bytes_format(uint64_t bytes, char buf[32])
 		i++;
 	}
 	if (tenths % 10)
-		snprintf(buf, 32, "%" PRIu64 ".%" PRIu64 "%c", tenths / 10, tenths % 10, letters[i]);
+		snprintf(buf, 32, "%" PRIu64 ".%" PRIu64 "%c", tenths / 10, tenths % 10,
+			 letters[i]);
 	else
 		snprintf(buf, 32, "%" PRIu64 "%c", tenths / 10, letters[i]);
 	return buf;

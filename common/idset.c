@@ -2,8 +2,8 @@
 /*
  * Sets of job ids as sorted ranges.
  *
- * Invariants: ranges ascend, are disjoint and do not touch ("1-2,3" is kept as 1-3), so there is one
- * way to write a set and idset_parse(idset_format(s)) == s. Every id is 1..IDSET_ID_MAX: what a
+ * Invariants: ranges ascend, are disjoint and do not touch ("1-2,3" is kept as 1-3), so there is
+ * one way to write a set and idset_parse(idset_format(s)) == s. Every id is 1..IDSET_ID_MAX: what a
  * double, and so every reader of JSON, holds exactly.
  * Deliberately not here: selectors such as "last" or "--me", which need the queue.
  * Cost: has O(log n), add O(n), parse O(n log n) for n ranges, however they are ordered.
@@ -48,7 +48,7 @@ static void reserve(struct idset *set, size_t need)
 void idset_finish(struct idset *set)
 {
 	free(set->ranges);
-	*set = (struct idset){ 0 };
+	*set = (struct idset){0};
 }
 
 int idset_add(struct idset *set, uint64_t first, uint64_t last)
@@ -68,7 +68,7 @@ int idset_add(struct idset *set, uint64_t first, uint64_t last)
 	reserve(set, set->n_ranges + 1);
 	memmove(set->ranges + from + 1, set->ranges + to,
 		(set->n_ranges - to) * sizeof(*set->ranges));
-	set->ranges[from] = (struct idrange){ first, last };
+	set->ranges[from] = (struct idrange){first, last};
 	set->n_ranges = set->n_ranges - (to - from) + 1;
 	return 0;
 }
@@ -85,8 +85,8 @@ uint64_t idset_count(const struct idset *set)
 	uint64_t count = 0;
 
 	for (size_t i = 0; i < set->n_ranges; i++)
-		if (__builtin_add_overflow(
-			    count, set->ranges[i].last - set->ranges[i].first + 1, &count))
+		if (__builtin_add_overflow(count, set->ranges[i].last - set->ranges[i].first + 1,
+					   &count))
 			return UINT64_MAX;
 	return count;
 }
@@ -146,7 +146,7 @@ static bool take_range(const char **at, struct idrange *ret_range)
 
 int idset_parse(const char *text, struct idset *ret_set, struct err *err)
 {
-	_cleanup_(idset_finish) struct idset set = { 0 };
+	_cleanup_(idset_finish) struct idset set = {0};
 	char quoted[UTF8_QUOTE_SIZE];
 	const char *at = text;
 
@@ -164,21 +164,22 @@ int idset_parse(const char *text, struct idset *ret_set, struct err *err)
 				       utf8_quote(text, quoted), range.first, range.last,
 				       range.last, range.first);
 		if (set.n_ranges == IDSET_RANGES_MAX)
-			return err_set(err, -EINVAL,
-				       "%s names more than %d ranges of job ids; name them in parts",
-				       utf8_quote(text, quoted), IDSET_RANGES_MAX);
+			return err_set(
+				err, -EINVAL,
+				"%s names more than %d ranges of job ids; name them in parts",
+				utf8_quote(text, quoted), IDSET_RANGES_MAX);
 		reserve(&set, set.n_ranges + 1);
 		set.ranges[set.n_ranges++] = range;
 	} while (*at++ == ',');
 	normalise(&set);
 	*ret_set = set;
-	set = (struct idset){ 0 };
+	set = (struct idset){0};
 	return 0;
 }
 
 char *idset_format(const struct idset *set)
 {
-	struct buf buf = { 0 };
+	struct buf buf = {0};
 
 	for (size_t i = 0; i < set->n_ranges; i++) {
 		const struct idrange *range = &set->ranges[i];

@@ -17,11 +17,11 @@ int jobfile_parse_yaml(struct jobspec *spec, const char *text, size_t len, const
 
 /*
  * Read the directives at the head of a script: lines "#TGPU --gpus 2" and, where the meaning is the
- * same, "#SBATCH --gpus=2", up to the first line that is neither a comment nor blank. #TGPU wins over
- * #SBATCH, wherever it stands. A #TGPU option that is unknown is an error; an #SBATCH option with no
- * counterpart here is refused by name when it changes what would run (--array, --nodes=2, ...) and
- * otherwise (mail, account, ...) reported through `warn`, never dropped in silence. The script itself
- * becomes spec->script.
+ * same, "#SBATCH --gpus=2", up to the first line that is neither a comment nor blank. #TGPU wins
+ * over #SBATCH, wherever it stands. A #TGPU option that is unknown is an error; an #SBATCH option
+ * with no counterpart here is refused by name when it changes what would run (--array, --nodes=2,
+ * ...) and otherwise (mail, account, ...) reported through `warn`, never dropped in silence. The
+ * script itself becomes spec->script.
  */
 int jobfile_parse_script(struct jobspec *spec, const char *text, size_t len, const char *filename,
 			 int64_t now_ns, void (*warn)(void *ctx, const char *sentence), void *ctx,

@@ -3,9 +3,9 @@
  * The job specification: what a person asked for, checked.
  *
  * Four inputs, one parser: the command line, a YAML job file, #TGPU (or #SBATCH) lines of a script
- * and JSON over the API all end in the same table of fields (jobspec.c), so a key means the same and
- * is refused with the same sentence wherever it is written. A message names the field, the value and
- * the remedy. Unknown keys, wrong types and unparsable times are refused, never dropped.
+ * and JSON over the API all end in the same table of fields (jobspec.c), so a key means the same
+ * and is refused with the same sentence wherever it is written. A message names the field, the
+ * value and the remedy. Unknown keys, wrong types and unparsable times are refused, never dropped.
  *
  * A spec that came out of here is complete: defaults are filled in and jobspec_validate() holds.
  * What only a machine can refuse (more GPUs than any node has) is checked at submit by the daemon.
@@ -17,41 +17,42 @@
 
 #include "common/err.h"
 
-#define JOBSPEC_PRIORITY_MIN  (-1000)
-#define JOBSPEC_PRIORITY_MAX  1000
-#define JOBSPEC_GPUS_MAX      4096
-#define JOBSPEC_CPUS_MAX      65536
-#define JOBSPEC_NAME_MAX      128	   /* bytes */
-#define JOBSPEC_ARGS_MAX      4096	   /* words of a command */
-#define JOBSPEC_ENV_MAX	      4096	   /* variables */
-#define JOBSPEC_BYTES_MAX     (4u << 20)  /* of command, script and environment together */
-#define JOBSPEC_LIMIT_MAX_S   (366 * 86400) /* time_limit, grace */
-#define JOBSPEC_GRACE_DEFAULT_MS 40000	   /* torchrun gives its workers 30 s after SIGTERM */
+#define JOBSPEC_PRIORITY_MIN	 (-1000)
+#define JOBSPEC_PRIORITY_MAX	 1000
+#define JOBSPEC_GPUS_MAX	 4096
+#define JOBSPEC_CPUS_MAX	 65536
+#define JOBSPEC_NAME_MAX	 128	       /* bytes */
+#define JOBSPEC_ARGS_MAX	 4096	       /* words of a command */
+#define JOBSPEC_ENV_MAX		 4096	       /* variables */
+#define JOBSPEC_BYTES_MAX	 (4u << 20)    /* of command, script and environment together */
+#define JOBSPEC_LIMIT_MAX_S	 (366 * 86400) /* time_limit, grace */
+#define JOBSPEC_GRACE_DEFAULT_MS 40000	       /* torchrun gives its workers 30 s after SIGTERM */
 
 struct jobspec {
-	char **argv;	     /* owned, NULL-terminated; NULL when command is one string or a script */
+	char **argv; /* owned, NULL-terminated; NULL when command is one string or a script */
 	size_t n_argv;
-	char *command;	     /* owned: one string for `sh -c`; NULL otherwise */
-	char *script;	     /* owned: text of a script, run with argv as its arguments; or NULL */
-	char *name;	     /* owned; default: base name of what runs */
-	char *cwd;	     /* owned, absolute; required */
-	char **env;	     /* owned, NULL-terminated "NAME=value" */
+	char *command; /* owned: one string for `sh -c`; NULL otherwise */
+	char *script;  /* owned: text of a script, run with argv as its arguments; or NULL */
+	char *name;    /* owned; default: base name of what runs */
+	char *cwd;     /* owned, absolute; required */
+	char **env;    /* owned, NULL-terminated "NAME=value" */
 	size_t n_env;
-	uint32_t num_gpus;   /* default 0: a job on CPUs */
-	char *gpu_type;	     /* owned: part of a GPU's name, without case ("a100"); NULL: any */
+	uint32_t num_gpus;	/* default 0: a job on CPUs */
+	char *gpu_type;		/* owned: part of a GPU's name, without case ("a100"); NULL: any */
 	uint64_t gpu_mem_bytes; /* least memory of each GPU; 0: any */
-	uint32_t cpus;	     /* default 1 */
-	uint64_t mem_bytes;  /* host memory; 0: not asked for */
-	int32_t priority;    /* larger goes first; default 0 */
-	int64_t time_limit_ms; /* 0: none */
-	int64_t begin_ns;    /* wall clock, not before; 0: at once */
-	bool hold;	     /* wait until released */
-	bool requeue;	     /* run again after the node or the runner was lost; default true */
-	int signal;	     /* how it is asked to end; default SIGTERM */
-	int64_t grace_ms;    /* from that signal to the kill */
-	char *output;	     /* owned: path, relative to cwd, with %j job %x name %% ; NULL: tgpu's own log */
-	char *error;	     /* owned: the same; NULL: together with output */
-	mode_t umask;	     /* of the submitter; default 022 */
+	uint32_t cpus;		/* default 1 */
+	uint64_t mem_bytes;	/* host memory; 0: not asked for */
+	int32_t priority;	/* larger goes first; default 0 */
+	int64_t time_limit_ms;	/* 0: none */
+	int64_t begin_ns;	/* wall clock, whole seconds, not before; 0: at once */
+	bool hold;		/* wait until released */
+	bool requeue;		/* run again after the node or the runner was lost; default true */
+	int signal;		/* how it is asked to end; default SIGTERM */
+	int64_t grace_ms;	/* from that signal to the kill */
+	char *output; /* owned: path, relative to cwd, with %j job %x name %% ; NULL: tgpu's own log
+		       */
+	char *error;  /* owned: the same; NULL: together with output */
+	mode_t umask; /* of the submitter; default 022 */
 };
 
 /* Fill in the defaults of an empty spec. */
@@ -67,23 +68,25 @@ enum jobspec_type {
 	JOBSPEC_BOOL,
 	JOBSPEC_BYTES,	  /* "16G"; a JSON integer is bytes */
 	JOBSPEC_DURATION, /* "1h30m", "2-03:00:00"; a JSON integer is seconds */
-	JOBSPEC_TIME,	  /* "14:05", "now+1h", "2026-01-31T09:00" */
-	JOBSPEC_SIGNAL,	  /* "TERM", "SIGUSR1", "10" */
-	JOBSPEC_COMMAND,  /* array of words, or one string */
-	JOBSPEC_ENV,	  /* object; on the command line NAME=VALUE, or NAME to copy */
+	JOBSPEC_TIME, /* "14:05", "now+1h", "2026-01-31T09:00"; a JSON integer is seconds since 1970
+		       */
+	JOBSPEC_SIGNAL,	 /* "TERM", "SIGUSR1", "10" */
+	JOBSPEC_COMMAND, /* array of words, or one string */
+	JOBSPEC_ENV,	 /* object; on the command line NAME=VALUE, or NAME to copy */
 };
 
 /* One field: every spelling of it and its one parser. The table is the source of help and docs. */
 struct jobspec_field {
-	const char *key;      /* in JSON and YAML: "num_gpus" */
-	const char *option;   /* on the command line and after #TGPU: "gpus" for --gpus; NULL: none */
-	char letter;	      /* Slurm's letter where both have the option: 'G'; 0: none */
-	const char *sbatch;   /* Slurm's long option of the same meaning: "gpus"; NULL: none */
+	const char *key;    /* in JSON and YAML: "num_gpus" */
+	const char *option; /* on the command line and after #TGPU: "gpus" for --gpus; NULL: none */
+	char letter;	    /* Slurm's letter where both have the option: 'G'; 0: none */
+	const char *sbatch; /* Slurm's long option of the same meaning: "gpus"; NULL: none */
 	enum jobspec_type type;
-	size_t offset;	      /* of the member in struct jobspec */
-	int64_t min, max;     /* bounds of INTEGER; of DURATION in ms; of BYTES */
-	const char *metavar;  /* "N", "SIZE", "TIME" */
-	const char *help;     /* one line */
+	size_t offset;	     /* of the member in struct jobspec */
+	int64_t min, max;    /* bounds of INTEGER; of DURATION in ms; of BYTES */
+	const char *metavar; /* "N", "SIZE", "TIME" */
+	const char *example; /* a good value, for the remedy in messages and for docs */
+	const char *help;    /* one line */
 };
 
 /* The table; *ret_n entries, in the order in which help shows them. */
@@ -92,22 +95,43 @@ const struct jobspec_field *jobspec_field_by_key(const char *key);
 const struct jobspec_field *jobspec_field_by_option(const char *option);
 
 /*
+ * Refuse `key`, which is no field: -EINVAL with "unknown key ..." and the nearest one. Suggests
+ * from keys and options, so that "gpus" in a YAML file finds num_gpus.
+ */
+int jobspec_refuse_key(const char *key, struct err *err);
+
+/*
  * Set one field from text (command line, directives, YAML scalars). `now_ns` is the wall clock, for
  * relative times. 0, or -EINVAL with a sentence naming the field as `field->key`, value and remedy.
  * A BOOL given as option without value: pass "true".
+ *
+ * `cwd` that is relative is taken from this process's own directory, and `env` adds one variable
+ * ("NAME" alone copies this process's): only programs of the submitter call this.
  */
 int jobspec_set_text(struct jobspec *spec, const struct jobspec_field *field, const char *text,
 		     int64_t now_ns, struct err *err);
 
-/* Set the command from words of a command line: one word "cmd=..." is a shell string. */
+/*
+ * Set the command from words of a command line: one word "cmd=..." is a shell string. Where a
+ * script is set already, the words are its arguments.
+ */
 int jobspec_set_command_words(struct jobspec *spec, char *const *words, size_t n, struct err *err);
 
-/* Set one field, or all keys of an object, from JSON. Unknown keys are refused. */
+/* Add or replace one variable. `value` has `len` bytes. -EINVAL with a sentence. */
+int jobspec_set_env(struct jobspec *spec, const char *name, const char *value, size_t len,
+		    struct err *err);
+
+/*
+ * Set one field, or all keys of an object, from JSON. Unknown keys are refused. Beside the fields
+ * there are three keys that only programs write: "script" (a string), "args" (its arguments, an
+ * array of strings) and "umask" (octal, a string such as "022"). "env" replaces all variables.
+ */
 int jobspec_set_json(struct jobspec *spec, const struct jobspec_field *field, const json_t *value,
 		     int64_t now_ns, struct err *err);
 int jobspec_from_json(struct jobspec *spec, const json_t *object, int64_t now_ns, struct err *err);
 
-/* The complete spec as a JSON object (new reference); jobspec_from_json() reads it back unchanged. */
+/* The complete spec as a JSON object (new reference); jobspec_from_json() reads it back unchanged.
+ */
 json_t *jobspec_to_json(const struct jobspec *spec);
 
 /*
@@ -115,3 +139,15 @@ json_t *jobspec_to_json(const struct jobspec *spec);
  * name. 0, or -EINVAL with a sentence.
  */
 int jobspec_validate(struct jobspec *spec, struct err *err);
+
+/*
+ * The path of an output file for job `job_id`: %j its id, %x its name (with '_' for '/'), %% a
+ * percent sign; relative to cwd. Heap, owned by the caller. The spec must be valid.
+ */
+char *jobspec_expand_path(const struct jobspec *spec, const char *pattern, uint64_t job_id);
+
+/*
+ * What runs, as one line to be shown: words are quoted where a shell would need it, control
+ * characters are shown as '?'. Cut to some 200 bytes. Heap, owned by the caller.
+ */
+char *jobspec_describe_command(const struct jobspec *spec);

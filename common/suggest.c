@@ -2,9 +2,9 @@
 /*
  * The closest name, by optimal string alignment distance.
  *
- * Invariants: words longer than WORD_MAX are never matched, so the cost is bounded: WORD_MAX^2 steps
- * per name and three rows on the stack. Deliberately not here: the sentence around the suggestion.
- * Source: the restricted edit distance of R. Lowrance and R. Wagner, JACM 22(2), 1975.
+ * Invariants: words longer than WORD_MAX are never matched, so the cost is bounded: WORD_MAX^2
+ * steps per name and three rows on the stack. Deliberately not here: the sentence around the
+ * suggestion. Source: the restricted edit distance of R. Lowrance and R. Wagner, JACM 22(2), 1975.
  */
 #include "common/suggest.h"
 

@@ -22,6 +22,7 @@ struct selection {
 	uint32_t states; /* bit (1 << enum job_state) */
 	int64_t uid;	 /* -1: any */
 	size_t limit;
+	bool newest; /* by id, the newest first, whatever their states */
 };
 
 #define STATES_FINAL  ((1u << JOB_FINISHED) | (1u << JOB_FAILED) | (1u << JOB_CANCELLED))
@@ -70,6 +71,7 @@ static bool parse_number(struct request_context *request, const char *name, int6
 static bool parse_selection(struct request_context *request, struct selection *selection)
 {
 	const char *ids = http_argument(request, "ids"), *state = http_argument(request, "state");
+	const char *order = http_argument(request, "order");
 	int64_t limit = LIMIT_DEFAULT;
 	struct err err = {0};
 
@@ -79,6 +81,11 @@ static bool parse_selection(struct request_context *request, struct selection *s
 		return false;
 	}
 	selection->has_ids = ids;
+	if (order && !STREQ(order, "queue") && !STREQ(order, "newest")) {
+		http_fail(request, 400, "order: '%s' is no order; write queue or newest", order);
+		return false;
+	}
+	selection->newest = order && STREQ(order, "newest");
 	if (!parse_number(request, "limit", 1, LIMIT_MAX, &limit) ||
 	    !parse_number(request, "uid", 0, UINT32_MAX, &selection->uid) ||
 	    (state && !parse_states(request, state, &selection->states)))
@@ -87,11 +94,16 @@ static bool parse_selection(struct request_context *request, struct selection *s
 	return true;
 }
 
+/* Selected but for its state: one that leaves the selected states is news, too. */
+static bool is_watched(const struct selection *selection, const struct job *job)
+{
+	return (selection->uid < 0 || selection->uid == job->uid) &&
+	       (!selection->has_ids || idset_has(&selection->ids, job->id));
+}
+
 static bool is_selected(const struct selection *selection, const struct job *job)
 {
-	return selection->states & (1u << job->state) &&
-	       (selection->uid < 0 || selection->uid == job->uid) &&
-	       (!selection->has_ids || idset_has(&selection->ids, job->id));
+	return selection->states & (1u << job->state) && is_watched(selection, job);
 }
 
 /* One living job with its place in the list. */
@@ -110,10 +122,12 @@ static int compare_listed(const void *a, const void *b)
 	return queue_key_compare(&x->key, &y->key);
 }
 
-static struct listed list_record(struct daemon *daemon, const struct record *record)
+static struct listed list_record(struct daemon *daemon, const struct record *record, bool newest)
 {
 	struct listed listed = {.record = record, .class = record->job.held ? 2 : 1};
 
+	if (newest)
+		return (struct listed){.record = record, .key.rank = -(int64_t)record->job.id};
 	if (job_state_has_gpus(record->job.state))
 		return (struct listed){
 			.record = record,
@@ -132,7 +146,7 @@ static bool add_living(struct daemon *daemon, const struct selection *selection,
 
 	for (const struct record *record = daemon->records; record; record = record->hh.next)
 		if (is_selected(selection, &record->job) && !job_state_is_final(record->job.state))
-			list[n++] = list_record(daemon, record);
+			list[n++] = list_record(daemon, record, selection->newest);
 	if (n > 1)
 		qsort(list, n, sizeof(*list), compare_listed);
 	for (size_t i = 0; i < n && i < selection->limit; i++)
@@ -183,37 +197,83 @@ static bool add_ended(struct daemon *daemon, const struct selection *selection, 
 	return walk.more;
 }
 
-/* Has a selected job, living or ended just now, the revision that is waited for? */
+/* Has a watched job, living or ended just now, the revision that is waited for? */
 static bool living_changed(const struct request_context *request, const struct selection *selection)
 {
 	for (const struct record *record = request->daemon->records; record;
 	     record = record->hh.next)
 		if (record->job.revision >= request->wait_revision &&
-		    is_selected(selection, &record->job))
+		    is_watched(selection, &record->job))
 			return true;
 	return false;
 }
 
-static bool any_is_newer(const json_t *jobs, uint64_t revision)
+/* Was there news before the request came? Jobs that have left a selection by state are not in the
+ * list, so then any later commit counts: better an answer too many than one too late. */
+static bool was_changed(const struct request_context *request, const struct selection *selection,
+			const json_t *jobs)
 {
 	const json_t *job;
 	size_t i;
 
+	if (selection->states != STATES_ALL)
+		return request->daemon->revision >= request->wait_revision;
+
 	json_array_foreach (jobs, i, job)
-		if ((uint64_t)json_integer_value(json_object_get(job, "revision")) >= revision)
+		if ((uint64_t)json_integer_value(json_object_get(job, "revision")) >=
+		    request->wait_revision)
 			return true;
 	return false;
+}
+
+static json_int_t id_at(const json_t *jobs, size_t i)
+{
+	return json_integer_value(json_object_get(json_array_get(jobs, i), "id"));
+}
+
+/* Merge two lists, each newest first, into the first `limit` of both. */
+static json_t *merge_newest(const json_t *a, const json_t *b, size_t limit)
+{
+	json_t *merged = json_array();
+	size_t i = 0, j = 0;
+
+	while (json_array_size(merged) < limit &&
+	       (i < json_array_size(a) || j < json_array_size(b))) {
+		if (id_at(a, i) > id_at(b, j)) /* past the end it is 0 */
+			json_array_append(merged, json_array_get(a, i++));
+		else
+			json_array_append(merged, json_array_get(b, j++));
+	}
+	return merged;
+}
+
+/* All that is selected, in the order asked for. */
+static json_t *collect(struct daemon *daemon, const struct selection *selection, bool *ret_more)
+{
+	json_t *living = json_array(), *ended, *merged;
+
+	*ret_more = add_living(daemon, selection, living);
+	if (!selection->newest) {
+		*ret_more |= add_ended(daemon, selection, living);
+		return living;
+	}
+	ended = json_array();
+	*ret_more |= add_ended(daemon, selection, ended);
+	merged = merge_newest(living, ended, selection->limit);
+	*ret_more |= json_array_size(living) + json_array_size(ended) > selection->limit;
+	json_decref(living);
+	json_decref(ended);
+	return merged;
 }
 
 /* The whole answer; when waiting for the first time, NULL if it holds nothing new. */
 static json_t *make_list(struct request_context *request, const struct selection *selection)
 {
-	json_t *jobs = json_array();
-	bool more = add_living(request->daemon, selection, jobs);
+	bool more;
+	json_t *jobs = collect(request->daemon, selection, &more);
 
-	more |= add_ended(request->daemon, selection, jobs);
 	if (request->wait_revision && !request->result_id && !request->expired &&
-	    !any_is_newer(jobs, request->wait_revision)) {
+	    !was_changed(request, selection, jobs)) {
 		json_decref(jobs);
 		return NULL;
 	}

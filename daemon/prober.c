@@ -3,7 +3,7 @@
  * tgpu-probe as a child: a report per line on its stdout, a byte on its stdin to ask for one.
  *
  * Invariants: at most one probe lives; a line longer than PROBE_LINE_MAX or a silence longer than
- * probe_timeout kills it, and a new one comes RESTART_DELAY_MS later, once the old one is really
+ * probe_timeout kills it, and a new one comes after a delay, once the old one is really
  * gone: a probe stuck in the driver cannot be killed, and a second one would only get stuck beside
  * it. Read next: machine.c, which makes sense of the reports.
  */
@@ -21,15 +21,17 @@
 #include "common/log.h"
 #include "daemon/machine.h"
 
-#define PROBE_LINE_MAX	 (16u << 20)
-#define RESTART_DELAY_MS 2000
+#define PROBE_LINE_MAX (16u << 20)
+#define DELAY_FIRST_MS 500 /* before a new start; doubled after each that brings no report */
+#define DELAY_MAX_MS   60000
 
 struct prober {
 	struct daemon *daemon;
-	char *program; /* owned */
-	pid_t pid;     /* 0: none lives */
-	pid_t killed;  /* killed, but not yet reaped; 0: none */
-	bool asked;    /* a report was asked for and has not begun to arrive */
+	char *program;	   /* owned */
+	pid_t pid;	   /* 0: none lives */
+	pid_t killed;	   /* killed, but not yet reaped; 0: none */
+	uint64_t delay_ms; /* before the next start */
+	bool asked;	   /* a report was asked for and has not begun to arrive */
 	struct buf line;
 	uv_pipe_t in;	  /* its stdin */
 	uv_pipe_t out;	  /* its stdout */
@@ -49,7 +51,9 @@ static void give_up_on_probe(struct prober *prober, const char *reason)
 		uv_close((uv_handle_t *)&prober->out, NULL);
 	}
 	prober->pid = 0;
-	uv_timer_start(&prober->timer, restart, RESTART_DELAY_MS, 0);
+	uv_timer_start(&prober->timer, restart, prober->delay_ms, 0);
+	prober->delay_ms =
+		prober->delay_ms * 2 < DELAY_MAX_MS ? prober->delay_ms * 2 : DELAY_MAX_MS;
 }
 
 static void on_silence(uv_timer_t *timer)
@@ -75,6 +79,7 @@ static void fold_line(struct prober *prober, const char *line)
 		return;
 	}
 	prober->asked = false;
+	prober->delay_ms = DELAY_FIRST_MS;
 	machine_fold_report(prober->daemon, &report);
 }
 
@@ -183,7 +188,7 @@ static void restart(uv_timer_t *timer)
 	int r;
 
 	if (prober->killed && waitpid(prober->killed, NULL, WNOHANG) == 0) {
-		uv_timer_start(timer, restart, RESTART_DELAY_MS, 0);
+		uv_timer_start(timer, restart, DELAY_FIRST_MS, 0);
 		return;
 	}
 	prober->killed = 0;
@@ -199,6 +204,7 @@ int prober_create(struct daemon *daemon, struct err *err)
 
 	daemon->prober = prober;
 	prober->daemon = daemon;
+	prober->delay_ms = DELAY_FIRST_MS;
 	uv_timer_init(&daemon->loop, &prober->timer);
 	prober->timer.data = prober;
 	prober->program = paths_program("tgpu-probe");

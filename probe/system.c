@@ -19,6 +19,8 @@
 #define FILE_MAX \
 	(64u << 10) /* the longest, /proc/PID/cgroup and KFD's properties, have a few KiB */
 
+static char *path_make(const char *root, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
+
 static char *path_make(const char *root, const char *fmt, va_list ap)
 {
 	char tail[PATH_MAX];

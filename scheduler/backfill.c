@@ -11,17 +11,35 @@
 
 #include <assert.h>
 
-/* Give back everything that ends at the next distinct time from *next on; return that time. */
-static int64_t release_group(struct ledger *ledger, const struct running *running, size_t n_running,
-			     size_t *next, int64_t now_ns)
+/* GPUs whose last job has just ended count as free: like an overdue job's, at any moment. Were they
+ * not, a head that needs one of them would lose its reservation at every end of a job. */
+static bool expect_cleaned(struct ledger *scratch)
 {
-	int64_t end = running[*next].end_ns;
+	bool any = false;
 
-	if (end <= now_ns) /* overdue: it may end at any moment, but it has not */
-		end = now_ns + 1;
-	while (*next < n_running && running[*next].end_ns <= end)
-		ledger_give(ledger, &running[(*next)++].alloc);
-	return end;
+	for (size_t n = 0; n < scratch->n_nodes; n++) {
+		struct node *node = &scratch->nodes[n];
+
+		for (unsigned slot = 0; slot < node->n_gpus; slot++)
+			if (node->gpus[slot].condition == GPU_CLEANING) {
+				node->ready |= UINT64_C(1) << slot;
+				any = true;
+			}
+	}
+	return any;
+}
+
+/* Give back everything that ends by then. Of the jobs without a limit one at a time, oldest first:
+ * were they all gone at once, then so would be those that were let past the head, and each of them
+ * would let the next one past, for ever. */
+static void release_until(struct ledger *scratch, const struct running *running, size_t n_running,
+			  size_t *next, int64_t end_ns)
+{
+	while (*next < n_running && running[*next].end_ns <= end_ns) {
+		ledger_give(scratch, &running[(*next)++].alloc);
+		if (end_ns == TIME_NEVER)
+			return;
+	}
 }
 
 int reservation_make(const struct ledger *ledger, const struct running *running, size_t n_running,
@@ -30,11 +48,17 @@ int reservation_make(const struct ledger *ledger, const struct running *running,
 {
 	struct ledger scratch;
 	size_t next = 0;
-	int64_t end;
+	bool cleaned;
 
 	ledger_scratch_init(&scratch, ledger);
-	while (next < n_running) {
-		end = release_group(&scratch, running, n_running, &next, now_ns);
+	cleaned = expect_cleaned(&scratch);
+	while (cleaned || next < n_running) {
+		int64_t end = now_ns + 1; /* overdue: it may end at any moment, but it has not */
+
+		if (!cleaned && running[next].end_ns > end)
+			end = running[next].end_ns;
+		cleaned = false;
+		release_until(&scratch, running, n_running, &next, end);
 		if (!placement_fits(&scratch, request))
 			continue;
 		*ret_reservation = (struct reservation){

@@ -16,6 +16,7 @@
 /* A job that holds resources, and when it will have given them back. */
 struct running {
 	uint64_t job;
+	int64_t start_ns;
 	int64_t end_ns;		 /* predicted: start + limit; TIME_NEVER without a limit */
 	struct allocation alloc; /* owned */
 };
@@ -30,9 +31,10 @@ struct reservation {
 #define RESERVE_NEVER 1 /* it would not fit even if every running job were gone */
 
 /*
- * Find the shadow time of `request`. `running` in ascending order of end_ns; ends that have passed
- * already count as just about to happen. 0 with a reservation (release it), or RESERVE_NEVER. Cost
- * O(running x nodes).
+ * Find the shadow time of `request`. `running` in ascending order of end_ns, then start_ns; ends
+ * that have passed already count as just about to happen, and so do GPUs that are being cleaned.
+ * Jobs without a limit count as ending one after the other, oldest first, after all others. 0 with
+ * a reservation (release it), or RESERVE_NEVER. Cost O(running x nodes).
  */
 int reservation_make(const struct ledger *ledger, const struct running *running, size_t n_running,
 		     uint64_t job, const struct request *request, int64_t now_ns,

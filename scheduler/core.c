@@ -4,14 +4,15 @@
  *
  * One loop takes the first candidate in order, tries to place it, and draws the conclusion:
  *
- *     it fits                          -> start it
- *     it does not fit                  -> nothing of its shape fits: close the shape; if it is the
- * first that must wait, it becomes the head and gets a reservation it fits, but would delay the
- * head -> only jobs of its shape that are over in time may still go
+ *   - it fits: start it;
+ *   - it does not fit: nothing of its shape does, so close the shape; if it is the first that must
+ *     wait, it becomes the head and gets a reservation;
+ *   - it fits, but would delay the head: narrow the shape to jobs that are over in time.
  *
- * Within a pass resources only shrink, so a closed shape stays closed and each round either starts
- * a job or closes or narrows a shape: at most starts + 2 x shapes rounds, whatever the queue's
- * length.
+ * Within a pass resources only shrink, so a closed shape stays closed. A narrowed one is widened
+ * by every start: what is left to choose from is another place now, and it may be one that does not
+ * delay the head. So no waiting job passes the test when the pass is over. Each round starts a job
+ * or closes or narrows a shape: at most (starts + 1) x shapes rounds, whatever the queue's length.
  *
  * Invariants: the ledger's bookings are exactly those of `running`; a job is in the queue, in
  * `later` or in `running`, never in two. A job that would not fit even on an empty machine of this
@@ -39,7 +40,7 @@ struct sched {
 	struct sched_config config;
 	struct ledger ledger;
 	struct queue *queue;
-	struct running *running; /* owned; ascending (end_ns, job) */
+	struct running *running; /* owned; ascending end_ns, then start_ns */
 	size_t n_running, running_capacity;
 	struct later *later; /* owned; ascending begin_ns */
 	size_t n_later, later_capacity;
@@ -141,19 +142,29 @@ void sched_dequeue(struct sched *sched, const struct job *job)
 	}
 }
 
-static void add_running(struct sched *sched, uint64_t job, int64_t end_ns,
+/* Does a running job go before one that started at start_ns and will end at end_ns? */
+static bool ends_first(const struct running *running, int64_t start_ns, int64_t end_ns)
+{
+	if (running->end_ns != end_ns)
+		return running->end_ns < end_ns;
+	return running->start_ns <= start_ns;
+}
+
+static void add_running(struct sched *sched, uint64_t job, int64_t start_ns, int64_t estimate_ns,
 			const struct allocation *alloc)
 {
+	int64_t end_ns = time_add(start_ns, estimate_ns);
 	size_t at = sched->n_running;
 
 	xgrow(&sched->running, &sched->running_capacity, sched->n_running + 1,
 	      sizeof(*sched->running));
-	while (at > 0 && sched->running[at - 1].end_ns > end_ns)
+	while (at > 0 && !ends_first(&sched->running[at - 1], start_ns, end_ns))
 		at--;
 	memmove(&sched->running[at + 1], &sched->running[at],
 		(sched->n_running - at) * sizeof(*sched->running));
 	sched->running[at] = (struct running){
 		.job = job,
+		.start_ns = start_ns,
 		.end_ns = end_ns,
 		.alloc = allocation_dup(alloc),
 	};
@@ -166,7 +177,7 @@ void sched_adopt(struct sched *sched, const struct job *job)
 	int64_t start = job->start_ns != TIME_UNKNOWN ? job->start_ns : job->place_ns;
 
 	assert(job_state_has_gpus(job->state));
-	add_running(sched, job->id, time_add(start, estimate_of(job)), &job->alloc);
+	add_running(sched, job->id, start, estimate_of(job), &job->alloc);
 }
 
 void sched_release(struct sched *sched, uint64_t job)
@@ -200,6 +211,8 @@ static void admit_due(struct sched *sched, int64_t now_ns)
 
 		queue_insert(sched->queue, &later->request, &later->key, later->estimate_ns);
 	}
+	if (due == 0)
+		return;
 	sched->n_later -= due;
 	memmove(sched->later, sched->later + due, sched->n_later * sizeof(*sched->later));
 }
@@ -210,8 +223,8 @@ struct candidate {
 	int64_t estimate_ns;
 };
 
-/* The first of this shape that may still be considered; closes the shape when there is none. */
-static bool first_of_shape(struct sched *sched, size_t shape, int64_t short_ns,
+/* The first of this shape that may still be considered. */
+static bool first_of_shape(const struct sched *sched, size_t shape, int64_t short_ns,
 			   struct candidate *ret_candidate)
 {
 	struct candidate found = {.shape = shape};
@@ -220,10 +233,8 @@ static bool first_of_shape(struct sched *sched, size_t shape, int64_t short_ns,
 	case SHAPE_CLOSED: return false;
 	case SHAPE_SHORT_ONLY:
 		if (!queue_first_within(sched->queue, shape, short_ns, &found.key,
-					&found.estimate_ns)) {
-			queue_set_mark(sched->queue, shape, SHAPE_CLOSED);
+					&found.estimate_ns))
 			return false;
-		}
 		break;
 	default: queue_first(sched->queue, shape, &found.key, &found.estimate_ns);
 	}
@@ -232,7 +243,8 @@ static bool first_of_shape(struct sched *sched, size_t shape, int64_t short_ns,
 }
 
 /* The first in order over all shapes. short_ns: the time left until the head's shadow time. */
-static bool first_candidate(struct sched *sched, int64_t short_ns, struct candidate *ret_candidate)
+static bool first_candidate(const struct sched *sched, int64_t short_ns,
+			    struct candidate *ret_candidate)
 {
 	struct candidate best, next;
 	bool found = false;
@@ -250,6 +262,14 @@ static bool first_candidate(struct sched *sched, int64_t short_ns, struct candid
 	return found;
 }
 
+/* Something was started: what would have delayed the head may find another place now. */
+static void widen_shapes(struct sched *sched)
+{
+	for (size_t i = 0; i < queue_n_shapes(sched->queue); i++)
+		if (queue_mark(sched->queue, i) == SHAPE_SHORT_ONLY)
+			queue_set_mark(sched->queue, i, SHAPE_OPEN);
+}
+
 /* Carry out a decision in the scheduler's own books. */
 static void start(struct sched *sched, const struct candidate *candidate, int64_t now_ns,
 		  struct allocation *alloc, struct decisions *decisions)
@@ -257,7 +277,7 @@ static void start(struct sched *sched, const struct candidate *candidate, int64_
 	struct request shape = *queue_shape(sched->queue, candidate->shape);
 
 	queue_remove(sched->queue, &shape, &candidate->key);
-	add_running(sched, candidate->key.id, time_add(now_ns, candidate->estimate_ns), alloc);
+	add_running(sched, candidate->key.id, now_ns, candidate->estimate_ns, alloc);
 	xgrow(&decisions->items, &decisions->capacity, decisions->n + 1, sizeof(*decisions->items));
 	decisions->items[decisions->n++] = (struct decision){candidate->key.id, *alloc};
 	*alloc = (struct allocation){0};
@@ -300,11 +320,17 @@ void sched_pass(struct sched *sched, int64_t now_ns, struct decisions *decisions
 			if (head.job)
 				reservation_book(&head, &alloc, end_ns);
 			start(sched, &next, now_ns, &alloc, decisions);
+			widen_shapes(sched);
 		}
 	}
 	sched->head = head.job;
 	sched->head_shadow_ns = head.shadow_ns;
 	reservation_release(&head);
+}
+
+bool sched_backfills(const struct sched *sched)
+{
+	return sched->config.backfill != BACKFILL_NONE;
 }
 
 int64_t sched_next_wake_ns(const struct sched *sched)
@@ -331,49 +357,64 @@ const struct running *sched_running(const struct sched *sched, size_t *ret_n)
 	return sched->running;
 }
 
-static uint64_t most_gpus(const struct ledger *ledger, const struct request *request)
+/* The most that one node has of each. */
+struct capacity {
+	unsigned slots;
+	uint64_t gpus, all_gpus; /* that suit the request: of one node, of all */
+	uint32_t cpus;
+	uint64_t mem_bytes;
+};
+
+static struct capacity measure(const struct ledger *empty, const struct request *request)
 {
-	uint64_t most = 0;
+	struct capacity most = {0};
 
-	for (uint32_t i = 0; i < ledger->n_nodes; i++) {
-		uint64_t suiting =
-			ledger_matching_gpus(ledger, i, request) & ledger->nodes[i].ready;
+	for (uint32_t i = 0; i < empty->n_nodes; i++) {
+		const struct node *node = &empty->nodes[i];
+		uint64_t suiting = ledger_matching_gpus(empty, i, request) & node->ready;
+		uint64_t gpus = (uint64_t)__builtin_popcountll(suiting);
 
-		if ((uint64_t)__builtin_popcountll(suiting) > most)
-			most = (uint64_t)__builtin_popcountll(suiting);
+		most.slots = node->n_gpus > most.slots ? node->n_gpus : most.slots;
+		most.gpus = gpus > most.gpus ? gpus : most.gpus;
+		most.all_gpus += gpus;
+		most.cpus = node->cpus > most.cpus ? node->cpus : most.cpus;
+		most.mem_bytes =
+			node->mem_bytes > most.mem_bytes ? node->mem_bytes : most.mem_bytes;
 	}
 	return most;
 }
 
-/* The first dimension in which even the largest node is too small. */
+/* The first dimension in which even the largest node (for a gang: all of them) is too small. */
 static int explain_impossible(const struct ledger *empty, const struct request *request,
 			      struct err *err)
 {
-	uint64_t gpus = most_gpus(empty, request), mem = 0;
-	uint32_t cpus = 0;
+	struct capacity most = measure(empty, request);
+	bool gang = request->num_gpus > most.slots && empty->n_nodes > 1;
+	uint64_t gpus = gang ? most.all_gpus : most.gpus;
 
-	for (size_t i = 0; i < empty->n_nodes; i++) {
-		cpus = empty->nodes[i].cpus > cpus ? empty->nodes[i].cpus : cpus;
-		mem = empty->nodes[i].mem_bytes > mem ? empty->nodes[i].mem_bytes : mem;
-	}
 	if (request->num_gpus > gpus)
 		err_set(err, SCHED_IMPOSSIBLE,
-			"num_gpus: the job asks for %u GPUs%s%s%s but the largest node has %llu%s; "
+			"num_gpus: the job asks for %u GPUs%s%s%s but %s %llu%s; "
 			"lower --gpus or see \"tgpu gpus\"",
 			request->num_gpus, request->gpu_type ? " of type '" : "",
 			ledger_type_name(empty, request->gpu_type), request->gpu_type ? "'" : "",
+			gang ? "all nodes together have" : "the largest node has",
 			(unsigned long long)gpus,
 			request->gpu_mem_bytes ? " with that much memory" : "");
-	else if (request->cpus > cpus)
+	else if (!gang && request->cpus > most.cpus)
 		err_set(err, SCHED_IMPOSSIBLE,
 			"cpus: the job asks for %u CPUs but the largest node has %u; lower --cpus",
-			request->cpus, cpus);
-	else
+			request->cpus, most.cpus);
+	else if (!gang && request->mem_bytes > most.mem_bytes)
 		err_set(err, SCHED_IMPOSSIBLE,
 			"mem: the job asks for %llu MiB but the largest node has %llu MiB; lower "
 			"--mem",
 			(unsigned long long)(request->mem_bytes >> 20),
-			(unsigned long long)(mem >> 20));
+			(unsigned long long)(most.mem_bytes >> 20));
+	else
+		err_set(err, SCHED_IMPOSSIBLE,
+			"the job asks for more GPUs, CPUs and memory at once than any node has "
+			"together; lower --gpus, --cpus or --mem");
 	return SCHED_IMPOSSIBLE;
 }
 
@@ -397,7 +438,8 @@ void sched_check_invariants(const struct sched *sched)
 
 	for (size_t i = 0; i < sched->n_running; i++) {
 		allocs[i] = &sched->running[i].alloc;
-		assert(i == 0 || sched->running[i - 1].end_ns <= sched->running[i].end_ns);
+		assert(i == 0 || ends_first(&sched->running[i - 1], sched->running[i].start_ns,
+					    sched->running[i].end_ns));
 	}
 	ledger_check_invariants(&sched->ledger, (const struct allocation *const *)allocs,
 				sched->n_running);

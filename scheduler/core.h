@@ -72,8 +72,8 @@ bool sched_is_running(const struct sched *sched, uint64_t job);
 
 /*
  * Decide what starts at now_ns. Appends to *decisions in order of start; each job is moved from the
- * queue to the running ones and its resources are booked. O((starts + shapes) x (shapes x log n +
- * placement)).
+ * queue to the running ones and its resources are booked. O(starts x shapes x (shapes x log n +
+ * placement)) at worst, where every start lets every shape try again.
  */
 void sched_pass(struct sched *sched, int64_t now_ns, struct decisions *decisions);
 
@@ -82,6 +82,9 @@ int64_t sched_next_wake_ns(const struct sched *sched);
 
 /* What the last pass found: the job that holds the reservation (0: none) and its shadow time. */
 uint64_t sched_head(const struct sched *sched, int64_t *ret_shadow_ns);
+
+/* May a job pass one that waits for resources (any backfill at all)? */
+bool sched_backfills(const struct sched *sched);
 
 /* How many jobs go before this waiting one. */
 size_t sched_ahead(const struct sched *sched, const struct job *job);

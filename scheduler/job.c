@@ -171,7 +171,8 @@ enum job_event_type job_end_event(const struct job *job, enum job_cause cause, i
 	if (job->state == JOB_STOPPING && job->cause == JOB_CAUSE_CANCELLED)
 		return JOB_EVENT_CANCEL;
 	if (lost)
-		return job->requeue ? JOB_EVENT_REQUEUE : JOB_EVENT_FAIL;
+		return job->requeue && job->attempt < JOB_ATTEMPTS_MAX ? JOB_EVENT_REQUEUE
+								       : JOB_EVENT_FAIL;
 	return cause == JOB_CAUSE_EXIT && exit_code == 0 ? JOB_EVENT_FINISH : JOB_EVENT_FAIL;
 }
 

@@ -24,6 +24,8 @@
 #include "common/clock.h"
 #include "common/util.h"
 
+#define JOB_ATTEMPTS_MAX 10 /* a job that takes its runner down each time must end some day */
+
 enum job_state {
 	JOB_QUEUED,    /* waits; `held` says that it waits for a person */
 	JOB_STARTING,  /* has its GPUs; its runner is being started */

@@ -16,7 +16,8 @@
 
 /*
  * Choose k of the GPUs in `free` (k <= their number). Exact by enumeration on nodes of up to
- * TOPOLOGY_GPUS_EXACT GPUs, at most C(16,8) = 12,870 sets; beyond, greedy from the best pair.
+ * TOPOLOGY_GPUS_EXACT GPUs, at most C(16,8) = 12,870 sets; beyond, the best of the sets that
+ * grow greedily from each free GPU.
  */
 uint64_t placement_choose_gpus(const struct topology *topology, uint64_t free, unsigned k);
 
@@ -25,5 +26,5 @@ uint64_t placement_choose_gpus(const struct topology *topology, uint64_t free, u
 int placement_find(const struct ledger *ledger, const struct request *request,
 		   struct allocation *ret_alloc);
 
-/* Would placement_find() succeed? Does not choose GPUs, so it costs O(nodes). */
+/* Would placement_find() succeed? On one node no GPUs are chosen for it: O(nodes). */
 bool placement_fits(const struct ledger *ledger, const struct request *request);

@@ -93,8 +93,8 @@ void ledger_give(struct ledger *ledger, const struct allocation *alloc);
 void ledger_scratch_init(struct ledger *scratch, const struct ledger *ledger);
 void ledger_scratch_finish(struct ledger *scratch);
 
-/* As if every GPU were ready and nothing taken (what could this cluster ever do?). On a scratch
- * copy. */
+/* As if nothing were taken and every GPU ready but the lost and the split ones: what could this
+ * cluster do at best? On a scratch copy. */
 void ledger_scratch_clear(struct ledger *scratch);
 
 /* assert(): taken slots exist, and `taken` is the union of the given allocations without overlap.

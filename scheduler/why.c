@@ -185,17 +185,22 @@ static void tell_holder(const struct teller *teller, const struct node *node, un
 static void tell_shortage(const struct teller *teller)
 {
 	const struct why *why = teller->why;
-	const struct node *node = &sched_ledger(teller->sched)->nodes[why->node];
+	const struct ledger *ledger = sched_ledger(teller->sched);
+	const struct node *node = &ledger->nodes[why->node];
 	char need[32], have[32];
 
+	if (ledger->n_nodes == 0) {
+		tell(teller, "there are no nodes");
+		return;
+	}
 	if (short_of_gpus(why)) {
-		tell(teller,
-		     "needs %u GPU%s%s%s%s on one node; %u of %u suitable ones are free on %s",
+		tell(teller, "needs %u GPU%s%s%s%s%s; %u of %u suitable ones are free on %s",
 		     why->request.num_gpus, plural(why->request.num_gpus),
 		     why->request.gpu_type ? " of type '" : "",
-		     ledger_type_name(sched_ledger(teller->sched), why->request.gpu_type),
-		     why->request.gpu_type ? "'" : "", why->gpus_free, why->gpus_suiting,
-		     node->name);
+		     ledger_type_name(ledger, why->request.gpu_type),
+		     why->request.gpu_type ? "'" : "",
+		     why->request.num_gpus > node->n_gpus ? " over several nodes" : " on one node",
+		     why->gpus_free, why->gpus_suiting, node->name);
 		for (uint64_t rest = why->gpus_missing; rest; rest &= rest - 1)
 			tell_holder(teller, node, (unsigned)__builtin_ctzll(rest));
 	}
@@ -209,6 +214,20 @@ static void tell_shortage(const struct teller *teller)
 	if (why->code == WHY_UNAVAILABLE)
 		tell(teller, "even with every job gone it could not start: it waits for what is "
 			     "unavailable above");
+}
+
+static void tell_order(const struct teller *teller)
+{
+	if (sched_backfills(teller->sched))
+		tell(teller,
+		     "would fit now, but would delay job %" PRIu64
+		     ", which goes first; a time limit short enough would let it pass",
+		     teller->why->head);
+	else
+		tell(teller,
+		     "would fit now, but job %" PRIu64
+		     " goes first, and no job passes another (backfill is off)",
+		     teller->why->head);
 }
 
 void why_sentences(struct sched *sched, const struct why *why, int64_t now_ns,
@@ -225,15 +244,11 @@ void why_sentences(struct sched *sched, const struct why *why, int64_t now_ns,
 		     duration_format((why->begin_ns - now_ns) / NS_PER_MS, span));
 		return;
 	case WHY_STARTING: tell(&teller, "nothing stands in its way: it is about to start"); return;
-	case WHY_ORDER:
-		tell(&teller,
-		     "would fit now, but would delay job %" PRIu64
-		     ", which goes first; a time limit short enough would let it pass",
-		     why->head);
-		break;
+	case WHY_ORDER: tell_order(&teller); break;
 	default: tell_shortage(&teller);
 	}
-	if (why->start_ns > now_ns)
+	/* Of this very moment it only says that somebody is overdue: no promise to repeat. */
+	if (why->start_ns >= now_ns + NS_PER_MS)
 		tell(&teller, "starts in %s at the latest, if running jobs use all of their limits",
 		     duration_format((why->start_ns - now_ns) / NS_PER_MS, span));
 	if (why->ahead > 0)

@@ -2,10 +2,11 @@
 /*
  * The state on disk: jobs and what happened to them.
  *
- * One turn of the daemon is one store_commit(): all or nothing, durable when it returns. Every commit
- * has a revision, one more than the last; every record carries the revision that last changed it, so
- * "what changed since R" is a query. Implementations sit behind struct store_ops: sqlite.c keeps a
- * file, memory.c nothing (tests, simulator). A cluster puts its engine behind the same table.
+ * One turn of the daemon is one store_commit(): all or nothing, durable when it returns. Every
+ * commit has a revision, one more than the last; every record carries the revision that last
+ * changed it, so "what changed since R" is a query. Implementations sit behind struct store_ops:
+ * sqlite.c keeps a file, memory.c nothing (tests, simulator). A cluster puts its engine behind the
+ * same table.
  *
  * The store knows rows, not scheduling: a job's spec and its allocation are texts to it.
  */
@@ -17,14 +18,19 @@
 
 struct store;
 
-/* One job as stored. In rows handed in, strings are borrowed; in rows handed out, valid in the callback. */
+/* One job as stored. Strings are borrowed in rows handed in, valid in the callback in rows out. */
 struct store_row {
-	struct job job;	    /* without job.alloc: `alloc` has it, by names that outlive a restart */
+	/*
+	 * Without job.alloc: `alloc` has it, by names that outlive a restart. Without
+	 * job.request.gpu_type, which is a number of this run only: it is not stored and comes back
+	 * as 0; the spec tells the type.
+	 */
+	struct job job;
 	const char *name;
-	const char *spec;   /* jobspec as JSON; written once with the job; NULL in updates and listings */
-	const char *owner;  /* credentials to run with, as JSON; written once; NULL likewise */
-	const char *key;    /* the submitter's key, unique per uid; NULL: none. Written once */
-	const char *alloc;  /* JSON, "" when it holds nothing */
+	const char *spec;    /* jobspec as JSON; written once; NULL in updates and listings */
+	const char *owner;   /* credentials to run with, as JSON; written once; NULL likewise */
+	const char *key;     /* the submitter's key, unique per uid; NULL: none. Written once */
+	const char *alloc;   /* JSON, "" when it holds nothing */
 	const char *message; /* a sentence about its end or its last attempt; "" */
 	char boot_id[BOOT_ID_SIZE]; /* of the machine when it was last started; "" before */
 };
@@ -41,7 +47,7 @@ struct store_event {
 struct store_batch {
 	const struct store_row *inserts; /* new jobs */
 	size_t n_inserts;
-	const struct store_row *updates; /* changed jobs: every field but spec, owner and key */
+	const struct store_row *updates; /* changed jobs: all but uid, spec, owner and key */
 	size_t n_updates;
 	const struct store_event *events;
 	size_t n_events;
@@ -49,14 +55,14 @@ struct store_batch {
 
 /* Which jobs to hand out; zero-initialised: all. In order of id, descending with newest_first. */
 struct store_filter {
-	bool active_only;   /* not finished, failed or cancelled */
+	bool active_only; /* not finished, failed or cancelled */
 	bool final_only;
-	uint32_t states;    /* bit (1 << enum job_state); 0: any */
-	int64_t uid;	    /* of this user; -1: any. Set it! */
+	uint32_t states;	    /* bit (1 << enum job_state); 0: any */
+	int64_t uid;		    /* of this user; -1: any. Set it! */
 	uint64_t first_id, last_id; /* 0: no bound */
-	size_t limit;	    /* 0: none */
+	size_t limit;		    /* 0: none */
 	bool newest_first;
-	bool with_spec;	    /* fill in spec and owner */
+	bool with_spec; /* fill in spec and owner */
 };
 
 /* Called per row; a non-zero result stops the walk and is returned from it. */
@@ -67,8 +73,8 @@ struct store_ops {
 	const char *name;
 	int (*commit)(struct store *store, const struct store_batch *batch, uint64_t *ret_revision,
 		      struct err *err);
-	int (*walk)(struct store *store, const struct store_filter *filter, store_row_fn *fn, void *ctx,
-		    struct err *err);
+	int (*walk)(struct store *store, const struct store_filter *filter, store_row_fn *fn,
+		    void *ctx, struct err *err);
 	int (*walk_events)(struct store *store, uint64_t job, store_event_fn *fn, void *ctx,
 			   struct err *err);
 	int (*find_key)(struct store *store, uint32_t uid, const char *key, uint64_t *ret_id);
@@ -79,12 +85,14 @@ struct store_ops {
 /* The head of every implementation's own struct. */
 struct store {
 	const struct store_ops *ops;
+	unsigned n_walks; /* under way: no commit and no close within one */
 };
 
 /*
  * Open the SQLite store `path`, creating it (0600) or migrating an older schema. 0; -EBUSY when
- * another process has it; -EIO, -ENOSPC, -EROFS, -EUCLEAN (damaged) or -EPROTO (made by a newer
- * version) with a sentence that says what to do. Blocks on the disk.
+ * another process has it; -EIO, -ENOSPC, -EROFS, -EUCLEAN (damaged), -EPROTO (made by a newer
+ * version or another program), -EPERM (somebody else's), -EINVAL (no regular file) or the errno of
+ * open(2), with a sentence that says what to do. Blocks on the disk.
  */
 int store_sqlite_open(const char *path, struct store **ret_store, struct err *err);
 
@@ -92,14 +100,20 @@ int store_sqlite_open(const char *path, struct store **ret_store, struct err *er
 struct store *store_memory_create(void);
 
 /*
- * Make a batch durable as one transaction. 0 with its revision (which the rows' jobs then carry);
- * negative with a sentence: nothing of it was written, and the daemon must stop. An insert whose
- * (uid, key) exists already is -EEXIST: look with store_find_key() first.
+ * Make a batch durable as one transaction: inserts, then updates, then events. 0 with its revision
+ * (which the rows' jobs then carry); negative with a sentence: nothing of it was written, and the
+ * daemon must stop. An insert whose id or (uid, key) exists already is -EEXIST: look with
+ * store_find_key() first; an update or event of an unknown job is -ENOENT.
+ * A disk that fails for good (-EIO) can leave it unknown, and the sentence says so: opening the
+ * store again finds all of the batch or nothing. Not to be called from within a walk.
  */
 int store_commit(struct store *store, const struct store_batch *batch, uint64_t *ret_revision,
 		 struct err *err);
 
-/* Walk the matching jobs. 0, the callback's own result, or -errno with a sentence. */
+/*
+ * Walk the matching jobs. 0, the callback's own result, or -errno with a sentence. The callback may
+ * walk too.
+ */
 int store_walk(struct store *store, const struct store_filter *filter, store_row_fn *fn, void *ctx,
 	       struct err *err);
 
@@ -107,7 +121,10 @@ int store_walk(struct store *store, const struct store_filter *filter, store_row
 int store_walk_events(struct store *store, uint64_t job, store_event_fn *fn, void *ctx,
 		      struct err *err);
 
-/* The job that `uid` submitted under `key`. 0 or -ENOENT. */
+/* Does the filter let this job through? All but `limit`; for implementations of walk. */
+bool store_filter_matches(const struct store_filter *filter, const struct job *job);
+
+/* The job that `uid` submitted under `key`. 0, -ENOENT, or another -errno. */
 int store_find_key(struct store *store, uint32_t uid, const char *key, uint64_t *ret_id);
 
 /* The highest job id and revision ever used; both 0 in a new store. */

@@ -234,7 +234,7 @@ def test_interrupting_run_ends_the_job(tgpu_factory):
     assert run.stdout.readline() == "up\n"
     run.send_signal(signal.SIGINT)
     out, _ = run.communicate(timeout=30)
-    assert out == "saved\n"
+    assert out.splitlines()[-1] == "saved"  # the shell may say that its sleep was terminated
     assert last_job(tgpu)["state"] == "cancelled"
     assert run.returncode == 9
 
@@ -245,7 +245,7 @@ def test_a_second_interrupt_detaches(tgpu_factory):
                      "trap 'echo no' TERM; echo up; while :; do sleep 0.02; done")
     assert run.stdout.readline() == "up\n"
     run.send_signal(signal.SIGINT)
-    assert run.stdout.readline() == "no\n"
+    assert "no\n" in iter(run.stdout.readline, "")
     run.send_signal(signal.SIGINT)
     _, err = run.communicate(timeout=30)
     assert run.returncode == 1 and "goes on without you" in err

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The store that forgets: the same contract on an array of jobs, for tests and the simulator.
+ *
+ * Invariants: `entries` is sorted by id; a batch is checked as a whole before anything of it can no
+ * longer be taken back. Deliberately not here: durability, and any index on states, so a walk looks
+ * at every job in the range of ids. Cost: a commit is O(log n) per row while ids grow, a walk O(n).
+ * Read next: sqlite.c.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+/* FNV: the default of uthash falls through cases in a way of which Clang warns. */
+#define HASH_FUNCTION HASH_FNV
+#include <uthash.h>
+
+#include "store/store.h"
+
+struct entry {
+	struct store_row row;	    /* strings owned here */
+	struct store_event *events; /* strings owned here */
+	size_t n_events, events_capacity;
+	char *user_key; /* "uid/key", owned; NULL without a key */
+	UT_hash_handle hh;
+};
+
+struct memory_store {
+	struct store base;
+	struct entry **entries; /* by id */
+	size_t n_entries, capacity;
+	struct entry *keyed; /* by user_key */
+	uint64_t last_id, revision;
+};
+
+static struct memory_store *memory_of(struct store *store)
+{
+	return (struct memory_store *)store;
+}
+
+static char *dup_or_null(const char *text)
+{
+	return text ? xstrdup(text) : NULL;
+}
+
+/* Take over what an update may change; uid, spec, owner and key stay. */
+static void set_changing(struct store_row *to, const struct store_row *from, uint64_t revision)
+{
+	uint32_t uid = to->job.uid;
+
+	free((char *)to->name);
+	free((char *)to->alloc);
+	free((char *)to->message);
+	to->job = from->job;
+	to->job.uid = uid;
+	to->job.revision = revision;
+	to->job.alloc = (struct allocation){0};
+	to->job.request.gpu_type = 0;
+	to->name = xstrdup(from->name);
+	to->alloc = xstrdup(from->alloc);
+	to->message = xstrdup(from->message);
+	memcpy(to->boot_id, from->boot_id, sizeof(to->boot_id));
+}
+
+static struct entry *entry_create(const struct store_row *row, uint64_t revision)
+{
+	struct entry *entry = xcalloc(1, sizeof(*entry));
+
+	entry->row.job.uid = row->job.uid;
+	entry->row.spec = xstrdup(row->spec);
+	entry->row.owner = xstrdup(row->owner);
+	entry->row.key = dup_or_null(row->key);
+	if (row->key)
+		entry->user_key = xasprintf("%" PRIu32 "/%s", row->job.uid, row->key);
+	set_changing(&entry->row, row, revision);
+	return entry;
+}
+
+static void entry_destroy(struct entry *entry)
+{
+	for (size_t i = 0; i < entry->n_events; i++) {
+		free((char *)entry->events[i].event);
+		free((char *)entry->events[i].detail);
+	}
+	free(entry->events);
+	free((char *)entry->row.name);
+	free((char *)entry->row.spec);
+	free((char *)entry->row.owner);
+	free((char *)entry->row.key);
+	free((char *)entry->row.alloc);
+	free((char *)entry->row.message);
+	free(entry->user_key);
+	free(entry);
+}
+
+/* The position of the first job whose id is not below `id`. */
+static size_t position_of(const struct memory_store *memory, uint64_t id)
+{
+	size_t low = 0, high = memory->n_entries;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (memory->entries[middle]->row.job.id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static struct entry *find_entry(const struct memory_store *memory, uint64_t id)
+{
+	size_t i = position_of(memory, id);
+
+	if (i < memory->n_entries && memory->entries[i]->row.job.id == id)
+		return memory->entries[i];
+	return NULL;
+}
+
+static struct entry *find_user_key(const struct memory_store *memory, uint32_t uid, const char *key)
+{
+	_cleanup_(free_ptr) char *user_key = xasprintf("%" PRIu32 "/%s", uid, key);
+	struct entry *entry;
+
+	HASH_FIND_STR(memory->keyed, user_key, entry);
+	return entry;
+}
+
+static int insert(struct memory_store *memory, const struct store_row *row, uint64_t revision,
+		  struct err *err)
+{
+	size_t i = position_of(memory, row->job.id);
+	struct entry *entry;
+
+	if (find_entry(memory, row->job.id))
+		return err_set(err, -EEXIST, "store: job %" PRIu64 " exists already", row->job.id);
+	if (row->key && find_user_key(memory, row->job.uid, row->key))
+		return err_set(err, -EEXIST, "store: uid %" PRIu32 " has a job with key %s already",
+			       row->job.uid, row->key);
+	entry = entry_create(row, revision);
+	xgrow(&memory->entries, &memory->capacity, memory->n_entries + 1, sizeof(struct entry *));
+	memmove(&memory->entries[i + 1], &memory->entries[i],
+		(memory->n_entries - i) * sizeof(struct entry *));
+	memory->entries[i] = entry;
+	memory->n_entries++;
+	if (entry->user_key)
+		HASH_ADD_KEYPTR(hh, memory->keyed, entry->user_key, strlen(entry->user_key), entry);
+	return 0;
+}
+
+static void take_back(struct memory_store *memory, uint64_t id)
+{
+	size_t i = position_of(memory, id);
+	struct entry *entry = memory->entries[i];
+
+	if (entry->user_key)
+		HASH_DEL(memory->keyed, entry);
+	memory->n_entries--;
+	memmove(&memory->entries[i], &memory->entries[i + 1],
+		(memory->n_entries - i) * sizeof(struct entry *));
+	entry_destroy(entry);
+}
+
+/* Do all updates and events have a job? */
+static int check_known(const struct memory_store *memory, const struct store_batch *batch,
+		       struct err *err)
+{
+	for (size_t i = 0; i < batch->n_updates; i++)
+		if (!find_entry(memory, batch->updates[i].job.id))
+			return err_set(err, -ENOENT, "store: update of unknown job %" PRIu64,
+				       batch->updates[i].job.id);
+	for (size_t i = 0; i < batch->n_events; i++)
+		if (!find_entry(memory, batch->events[i].job))
+			return err_set(err, -ENOENT, "store: event of unknown job %" PRIu64,
+				       batch->events[i].job);
+	return 0;
+}
+
+static void add_event(struct entry *entry, const struct store_event *event)
+{
+	xgrow(&entry->events, &entry->events_capacity, entry->n_events + 1, sizeof(*entry->events));
+	entry->events[entry->n_events++] = (struct store_event){
+		.job = event->job,
+		.time_ns = event->time_ns,
+		.event = xstrdup(event->event),
+		.detail = xstrdup(event->detail),
+	};
+}
+
+static int memory_commit(struct store *store, const struct store_batch *batch,
+			 uint64_t *ret_revision, struct err *err)
+{
+	struct memory_store *memory = memory_of(store);
+	uint64_t revision = memory->revision + 1;
+	size_t inserted = 0;
+	int r = 0;
+
+	while (r == 0 && inserted < batch->n_inserts) {
+		r = insert(memory, &batch->inserts[inserted], revision, err);
+		inserted += r == 0;
+	}
+	if (r == 0)
+		r = check_known(memory, batch, err);
+	if (r < 0) {
+		while (inserted > 0)
+			take_back(memory, batch->inserts[--inserted].job.id);
+		return r;
+	}
+	for (size_t i = 0; i < batch->n_inserts; i++)
+		if (batch->inserts[i].job.id > memory->last_id)
+			memory->last_id = batch->inserts[i].job.id;
+	for (size_t i = 0; i < batch->n_updates; i++)
+		set_changing(&find_entry(memory, batch->updates[i].job.id)->row, &batch->updates[i],
+			     revision);
+	for (size_t i = 0; i < batch->n_events; i++)
+		add_event(find_entry(memory, batch->events[i].job), &batch->events[i]);
+	*ret_revision = memory->revision = revision;
+	return 0;
+}
+
+static int memory_walk(struct store *store, const struct store_filter *filter, store_row_fn *fn,
+		       void *ctx, struct err *err)
+{
+	struct memory_store *memory = memory_of(store);
+	size_t n_found = 0;
+	int r = 0;
+
+	(void)err;
+	for (size_t i = 0; i < memory->n_entries && r == 0; i++) {
+		size_t at = filter->newest_first ? memory->n_entries - 1 - i : i;
+		struct store_row row = memory->entries[at]->row;
+
+		if (!store_filter_matches(filter, &row.job))
+			continue;
+		if (!filter->with_spec)
+			row.spec = row.owner = NULL;
+		r = fn(ctx, &row);
+		if (++n_found == filter->limit)
+			break;
+	}
+	return r;
+}
+
+static int memory_walk_events(struct store *store, uint64_t job, store_event_fn *fn, void *ctx,
+			      struct err *err)
+{
+	const struct entry *entry = find_entry(memory_of(store), job);
+	int r = 0;
+
+	(void)err;
+	for (size_t i = 0; entry && i < entry->n_events && r == 0; i++)
+		r = fn(ctx, &entry->events[i]);
+	return r;
+}
+
+static int memory_find_key(struct store *store, uint32_t uid, const char *key, uint64_t *ret_id)
+{
+	const struct entry *entry = find_user_key(memory_of(store), uid, key);
+
+	if (!entry)
+		return -ENOENT;
+	*ret_id = entry->row.job.id;
+	return 0;
+}
+
+static int memory_last(struct store *store, uint64_t *ret_id, uint64_t *ret_revision,
+		       struct err *err)
+{
+	(void)err;
+	*ret_id = memory_of(store)->last_id;
+	*ret_revision = memory_of(store)->revision;
+	return 0;
+}
+
+static void memory_close(struct store *store)
+{
+	struct memory_store *memory = memory_of(store);
+
+	HASH_CLEAR(hh, memory->keyed);
+	for (size_t i = 0; i < memory->n_entries; i++)
+		entry_destroy(memory->entries[i]);
+	free(memory->entries);
+	free(memory);
+}
+
+static const struct store_ops memory_ops = {
+	.name = "memory",
+	.commit = memory_commit,
+	.walk = memory_walk,
+	.walk_events = memory_walk_events,
+	.find_key = memory_find_key,
+	.last = memory_last,
+	.close = memory_close,
+};
+
+struct store *store_memory_create(void)
+{
+	struct memory_store *memory = xcalloc(1, sizeof(*memory));
+
+	memory->base.ops = &memory_ops;
+	return &memory->base;
+}

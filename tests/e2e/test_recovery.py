@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: MIT
+"""Each row of the recovery table, with real processes."""
+import os
+import pathlib
+import signal
+
+import pytest
+
+pytestmark = pytest.mark.sanitize
+
+
+def runner_pid(tgpu, job, attempt=1):
+    record = (tgpu.state / "jobs" / f"{job}.{attempt}" / "runner").read_text()
+    return int(dict(line.split("=", 1) for line in record.split())["pid"])
+
+
+def wait_gone(pid):
+    """Until that process is no more (it is not our child)."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    import select
+    assert select.select([fd], [], [], 60)[0]
+    os.close(fd)
+
+
+def test_running_jobs_are_adopted_and_their_gpus_stay_theirs(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:4")
+    job = tgpu.submit("--gpus", "3", "--", "sh", "-c", "read line < fifo; exit 7",
+                      cwd=tgpu.dir) if os.mkfifo(tgpu.dir / "fifo") is None else None
+    before = tgpu.wait_for_state(job, "running")
+    waiting = tgpu.submit("--gpus", "2", "--", "true")
+    tgpu.kill9()
+    tgpu.start()
+    after = tgpu.job(job)
+    assert (after["state"], after["gpus"], after["attempt"]) == ("running", before["gpus"], 1)
+    assert tgpu.job(waiting)["state"] == "queued"
+    (tgpu.dir / "fifo").write_text("go\n")
+    assert tgpu.wait(job)["exit_code"] == 7
+    assert tgpu.wait(waiting)["state"] == "finished"
+
+
+def test_an_end_while_no_daemon_lived_is_known(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:4")
+    os.mkfifo(tgpu.dir / "fifo")
+    job = tgpu.submit("--gpus", "1", "--", "sh", "-c", "read line < fifo; exit 9", cwd=tgpu.dir)
+    tgpu.wait_for_state(job, "running")
+    runner = runner_pid(tgpu, job)
+    tgpu.kill9()
+    (tgpu.dir / "fifo").write_text("go\n")
+    wait_gone(runner)
+    tgpu.start()
+    ended = tgpu.wait(job)
+    assert (ended["state"], ended["exit_code"], ended["attempt"]) == ("failed", 9, 1)
+
+
+@pytest.mark.parametrize("requeue", [True, False])
+@pytest.mark.parametrize("daemon_lives", [True, False])
+def test_a_killed_runner(tgpu_factory, requeue, daemon_lives):
+    tgpu = tgpu_factory(gpus="simulated:4")
+    pids = tgpu.dir / "pids"
+    job = tgpu.submit("--gpus", "1", *([] if requeue else ["--no-requeue"]), "--", "sh", "-c",
+                      f"echo $$ >> {pids}; [ $TGPU_RESTART_COUNT = 1 ] || exec sleep 1000")
+    tgpu.wait_for_state(job, "running")
+    first = runner_pid(tgpu, job)
+    if not daemon_lives:
+        tgpu.kill9()
+    os.kill(first, signal.SIGKILL)
+    wait_gone(first)
+    if not daemon_lives:
+        tgpu.start()
+    ended = tgpu.wait(job)
+    if requeue:
+        assert (ended["state"], ended["attempt"]) == ("finished", 2)
+    else:
+        assert (ended["state"], ended["cause"]) == ("failed", "runner-lost")
+    orphan = int(pids.read_text().split()[0])
+    assert not pathlib.Path(f"/proc/{orphan}").exists() or orphan not in tgpu.leftovers()
+
+
+@pytest.mark.parametrize("requeue", [True, False])
+def test_another_boot(tgpu_factory, requeue):
+    """As after a reboot: nothing of the attempt lives, and the boot id in the database is another."""
+    import sqlite3
+    tgpu = tgpu_factory(gpus="simulated:4")
+    job = tgpu.submit("--gpus", "1", *([] if requeue else ["--no-requeue"]), "--", "sh", "-c",
+                      "[ $TGPU_RESTART_COUNT = 1 ] || exec sleep 1000")
+    waiting = tgpu.submit("--gpus", "4", "--", "true")
+    tgpu.wait_for_state(job, "running")
+    runner = runner_pid(tgpu, job)
+    tgpu.kill9()
+    children = pathlib.Path(f"/proc/{runner}/task/{runner}/children").read_text().split()
+    for pid in [runner, *map(int, children)]:
+        os.kill(pid, signal.SIGKILL)
+        wait_gone(pid)
+    with sqlite3.connect(tgpu.state / "tgpu.db") as db:
+        db.execute("UPDATE job SET boot_id = '00000000-0000-0000-0000-000000000000'")
+    db.close()
+    tgpu.start()
+    ended = tgpu.wait(job)
+    if requeue:
+        assert (ended["state"], ended["attempt"]) == ("finished", 2)
+    else:
+        assert (ended["state"], ended["cause"]) == ("failed", "node-lost")
+    assert tgpu.wait(waiting)["state"] == "finished"
+
+
+def test_a_second_daemon_is_refused(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    second, line = tgpu.spawn_daemon()
+    assert second.wait(60) != 0
+    assert "another tgpud" in line and str(tgpu.daemon.pid) in line
+    assert tgpu.wait(tgpu.submit("--", "true"))["state"] == "finished"
+
+
+def test_stale_sockets_do_not_block_a_start(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    tgpu.kill9()
+    assert tgpu.socket.exists()
+    tgpu.start()
+    assert tgpu.wait(tgpu.submit("--", "true"))["state"] == "finished"
+
+
+def test_a_damaged_database_is_never_an_empty_queue(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    tgpu.submit("--hold", "--", "true")
+    tgpu.stop()
+    database = tgpu.state / "tgpu.db"
+    database.write_bytes(b"This is not a database" * 300)
+    process, line = tgpu.spawn_daemon()
+    assert process.wait(60) != 0
+    assert "tgpu.db" in line and "recover" in line
+
+
+def test_cancel_while_the_daemon_is_away_is_not_forgotten(tgpu_factory):
+    """The order to end was committed; the daemon died before or after it gave it."""
+    tgpu = tgpu_factory(gpus="simulated:1")
+    job = tgpu.submit("--gpus", "1", "--grace", "500ms", "--", "sh", "-c",
+                      "trap '' TERM; echo up; while :; do sleep 0.05; done")
+    tgpu.wait_for_log(job, "up")
+    tgpu.cli("cancel", str(job))
+    tgpu.kill9()
+    tgpu.start()
+    assert tgpu.wait(job)["state"] == "cancelled"

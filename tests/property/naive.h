@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The scheduler as one would write it on a blackboard: no shapes, no marks, no tables.
+ *
+ * Everything is asked anew of every job, every time. It shares no code with scheduler/ (only the
+ * names of GPU conditions) and keeps its own books of who holds what, so that an error there cannot
+ * hide here. O(jobs^2 x running x nodes) per pass, for a handful of each.
+ */
+#pragma once
+
+#include "scheduler/resources.h"
+
+#define NAIVE_NODES 4
+#define NAIVE_GPUS  8
+#define NAIVE_JOBS  128
+#define NAIVE_NEVER INT64_MAX
+/* From here on: after jobs without a limit. */
+#define NAIVE_UNLIMITED (INT64_MAX / 2)
+
+struct naive_gpu {
+	unsigned type; /* 1 or 2 */
+	enum gpu_condition condition;
+	uint64_t owner; /* job; 0: free */
+};
+
+struct naive_node {
+	unsigned n;
+	struct naive_gpu gpus[NAIVE_GPUS];
+	int32_t scores[NAIVE_GPUS][NAIVE_GPUS];
+	unsigned cpus, used_cpus;
+};
+
+struct naive_place {
+	bool used[NAIVE_NODES];
+	uint64_t gpus[NAIVE_NODES];
+	unsigned cpus[NAIVE_NODES];
+};
+
+enum naive_state { NAIVE_WAITING, NAIVE_RUNNING, NAIVE_OVER };
+
+struct naive_job {
+	uint64_t id;
+	unsigned gpus, type, cpus; /* type 0: any */
+	int priority;
+	int64_t submit, begin, limit, run; /* limit 0: none */
+	enum naive_state state;
+	int64_t start;
+	int turn; /* how many had been started when it was */
+	struct naive_place place;
+};
+
+struct naive {
+	struct naive_node nodes[NAIVE_NODES];
+	unsigned n_nodes;
+	struct naive_job jobs[NAIVE_JOBS];
+	unsigned n_jobs;
+	int n_started;
+	bool by_priority, backfill;
+	int64_t point;
+	/* What the last pass found. */
+	const struct naive_job *head;
+	int64_t shadow;
+};
+
+/* Would it fit on the free nodes, and where? */
+bool naive_place(const struct naive *naive, const struct naive_job *job,
+		 struct naive_place *ret_place);
+
+/* When could it start if all running jobs used their limits, and what would be free then? From
+ * NAIVE_UNLIMITED on: after jobs without a limit; NAIVE_NEVER: not even then. */
+int64_t naive_shadow(const struct naive *naive, const struct naive_job *job, int64_t now,
+		     struct naive *ret_then);
+
+/* The first job in order that may start now; NULL when there is none. Sets head and shadow. */
+struct naive_job *naive_next(struct naive *naive, int64_t now, struct naive_place *ret_place);
+
+/* Book and give back. */
+void naive_start(struct naive *naive, struct naive_job *job, const struct naive_place *place,
+		 int64_t now);
+void naive_end(struct naive *naive, struct naive_job *job);
+
+/* How many waiting, begun jobs go before this one. */
+unsigned naive_ahead(const struct naive *naive, const struct naive_job *job, int64_t now);

@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * scheduler/core.h by hand: small machines, few jobs, each promise once. What holds for all
+ * machines and queues is in tests/property.
+ */
+#include <inttypes.h>
+
+#include "cluster.h"
+
+/* A scheduler, its clock, and what started so far. */
+struct fixture {
+	struct sched *sched;
+	int64_t now_ns;
+	struct decisions decisions;
+	char started[256]; /* "id id " of the last pass */
+};
+
+static void open_with(struct fixture *fixture, const struct sched_config *config)
+{
+	*fixture = (struct fixture){.sched = sched_create(config), .now_ns = S(1)};
+}
+
+/* One node of n GPUs, all pairs alike, and 16 CPUs. */
+static void open_node(struct fixture *fixture, unsigned n, const struct policy *policy,
+		      enum backfill_mode backfill)
+{
+	open_with(fixture, &(struct sched_config){policy, backfill, S(60)});
+	cluster_add(sched_ledger(fixture->sched), n, 16, UINT64_C(64) << 30, NULL);
+}
+
+static void finish(struct fixture *fixture)
+{
+	decisions_finish(&fixture->decisions);
+	sched_destroy(fixture->sched);
+}
+
+static void submit(struct fixture *fixture, uint64_t id, uint32_t gpus, int priority,
+		   int64_t limit_s)
+{
+	struct job job = cluster_job(id, gpus, fixture->now_ns, S(limit_s));
+
+	job.priority = priority;
+	sched_enqueue(fixture->sched, &job);
+}
+
+/* Let time pass, do one pass, and compare who started, in order. */
+static void expect_at(struct fixture *fixture, int64_t now_s, const char *ids)
+{
+	fixture->now_ns = S(now_s);
+	decisions_finish(&fixture->decisions);
+	sched_pass(fixture->sched, fixture->now_ns, &fixture->decisions);
+	fixture->started[0] = '\0';
+	for (size_t i = 0; i < fixture->decisions.n; i++) {
+		size_t len = strlen(fixture->started);
+
+		snprintf(fixture->started + len, sizeof(fixture->started) - len, "%s%" PRIu64,
+			 i ? " " : "", fixture->decisions.items[i].job);
+	}
+	assert_string_equal(fixture->started, ids);
+	sched_check_invariants(fixture->sched);
+}
+
+static void expect_head(const struct fixture *fixture, uint64_t id, int64_t shadow_ns)
+{
+	int64_t shadow;
+
+	assert_int_equal(sched_head(fixture->sched, &shadow), id);
+	assert_true(shadow == shadow_ns);
+}
+
+static uint64_t gpus_of(const struct fixture *fixture, size_t decision)
+{
+	return fixture->decisions.items[decision].alloc.parts[0].gpus;
+}
+
+static void test_fifo_starts_in_order_of_submit_then_id(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	open_node(&f, 2, &policy_fifo, BACKFILL_EASY);
+	submit(&f, 2, 1, 900, 0);
+	submit(&f, 1, 1, -900, 0);
+	f.now_ns = S(2);
+	submit(&f, 3, 1, 0, 0);
+	expect_at(&f, 2, "1 2");
+	sched_release(f.sched, 2);
+	expect_at(&f, 3, "3");
+	finish(&f);
+}
+
+/* One point of priority is worth 60 s here. */
+static void test_priority_ages(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	open_node(&f, 1, &policy_priority, BACKFILL_EASY);
+	f.now_ns = S(1000);
+	submit(&f, 1, 1, 0, 0);
+	f.now_ns = S(1299);
+	submit(&f, 2, 1, 5, 0); /* 299 s later, 300 s of credit: before job 1 */
+	f.now_ns = S(1300);
+	submit(&f, 3, 1, 5, 0); /* worth as much as job 1: by submit, after it */
+	submit(&f, 4, 1, -1, 0);
+	expect_at(&f, 1300, "2");
+	sched_release(f.sched, 2);
+	expect_at(&f, 1301, "1");
+	sched_release(f.sched, 1);
+	expect_at(&f, 1302, "3");
+	sched_release(f.sched, 3);
+	expect_at(&f, 1303, "4");
+	finish(&f);
+}
+
+static void test_extreme_priorities_do_not_overflow(void **state)
+{
+	struct job low = cluster_job(1, 1, S(1000), 0), high = cluster_job(2, 1, S(2000), 0);
+	struct job middle = cluster_job(3, 1, S(1500), 0);
+
+	(void)state;
+	low.priority = -1000;
+	high.priority = 1000;
+	assert_true(policy_priority.rank(&high, INT64_MAX) < policy_priority.rank(&middle, 1));
+	assert_true(policy_priority.rank(&low, INT64_MAX) > policy_priority.rank(&middle, 1));
+	assert_int_equal(policy_priority.rank(&middle, INT64_MAX), S(1500));
+	assert_ptr_equal(policy_by_name("priority"), &policy_priority);
+	assert_ptr_equal(policy_by_name("fifo"), &policy_fifo);
+	assert_null(policy_by_name("FIFO"));
+}
+
+static void test_strict_order_lets_nobody_pass(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	open_node(&f, 4, &policy_fifo, BACKFILL_NONE);
+	submit(&f, 1, 2, 0, 100);
+	submit(&f, 2, 4, 0, 100);
+	submit(&f, 3, 1, 0, 1);
+	expect_at(&f, 1, "1");
+	expect_head(&f, 2, S(101));
+	expect_at(&f, 2, "");
+	sched_release(f.sched, 1);
+	expect_at(&f, 3, "2");
+	expect_head(&f, 3, S(103));
+	finish(&f);
+}
+
+static void test_easy_short_jobs_pass_and_the_head_starts_on_time(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	open_node(&f, 4, &policy_fifo, BACKFILL_EASY);
+	submit(&f, 1, 2, 0, 100);
+	submit(&f, 2, 4, 0, 100);
+	submit(&f, 3, 1, 0, 101); /* over at 102, the head starts at 101 */
+	submit(&f, 4, 1, 0, 100); /* over at 101, just in time */
+	submit(&f, 5, 3, 0, 10);  /* does not fit */
+	submit(&f, 6, 1, 0, 50);
+	expect_at(&f, 1, "1 4 6");
+	expect_head(&f, 2, S(101));
+	sched_release(f.sched, 6);
+	expect_at(&f, 51, "");
+	sched_release(f.sched, 1);
+	sched_release(f.sched, 4);
+	expect_at(&f, 101, "2");
+	finish(&f);
+}
+
+/* The head needs 5 of 8; 3 of those that are left over then are for anybody. */
+static void test_easy_long_jobs_may_take_what_the_head_leaves(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	open_node(&f, 8, &policy_fifo, BACKFILL_EASY);
+	submit(&f, 1, 4, 0, 100);
+	submit(&f, 2, 5, 0, 100);
+	submit(&f, 3, 2, 0, 0); /* no limit: two of the three */
+	submit(&f, 4, 2, 0, 0); /* two more are not left */
+	submit(&f, 5, 1, 0, 0); /* one is */
+	submit(&f, 6, 1, 0, 0);
+	submit(&f, 7, 1, 0, 30); /* short */
+	expect_at(&f, 1, "1 3 5 7");
+	expect_head(&f, 2, S(101));
+	sched_release(f.sched, 7);
+	expect_at(&f, 31, "");
+	sched_release(f.sched, 1);
+	expect_at(&f, 101, "2");
+	finish(&f);
+}
+
+/* Jobs without a limit that arrive one by one do not keep the head waiting for ever. */
+static void test_unlimited_jobs_cannot_starve_the_head(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	open_node(&f, 6, &policy_fifo, BACKFILL_EASY);
+	submit(&f, 1, 4, 0, 0);
+	submit(&f, 2, 5, 0, 0);
+	expect_at(&f, 1, "1");
+	expect_head(&f, 2, TIME_NEVER);
+	submit(&f, 3, 1, 0, 0);
+	expect_at(&f, 2, "3"); /* the head leaves one GPU of six */
+	submit(&f, 4, 1, 0, 0);
+	expect_at(&f, 3, ""); /* and it is gone, though both would "never" end */
+	submit(&f, 5, 1, 0, 1000000);
+	expect_at(&f, 4, "5"); /* a limit, however long, is over before "never" */
+	sched_release(f.sched, 5);
+	sched_release(f.sched, 1);
+	expect_at(&f, 5, "2");
+	finish(&f);
+}
+
+/* The same after a restart, whatever the order in which the running jobs are adopted. */
+static void test_a_restart_does_not_change_who_may_pass(void **state)
+{
+	struct allocation_part parts[] = {{.gpus = 0x10}, {.gpus = 0x0f}};
+	struct fixture f;
+
+	(void)state;
+	open_node(&f, 6, &policy_fifo, BACKFILL_EASY);
+	for (uint64_t id = 1; id <= 2; id++) { /* job 1 holds one GPU and is the younger */
+		struct job job = cluster_job(id, 1, S(1), 0);
+
+		job.state = JOB_RUNNING;
+		job.place_ns = S(4 - (int)id);
+		job.alloc = (struct allocation){&parts[id - 1], 1};
+		sched_adopt(f.sched, &job);
+	}
+	submit(&f, 3, 5, 0, 0);
+	submit(&f, 4, 1, 0, 0);
+	expect_at(&f, 10, ""); /* job 2 goes first, then 1 + 4 GPUs are free: just enough */
+	expect_head(&f, 3, TIME_NEVER);
+	finish(&f);
+}
+
+static void test_overdue_jobs_may_end_at_any_moment(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	open_node(&f, 2, &policy_fifo, BACKFILL_EASY);
+	submit(&f, 1, 1, 0, 10);
+	submit(&f, 2, 2, 0, 10);
+	expect_at(&f, 1, "1");
+	submit(&f, 3, 1, 0, 5);
+	expect_at(&f, 20, "");
+	expect_head(&f, 2, S(20) + 1);
+	finish(&f);
+}
+
+/* A GPU between two jobs is not lost: who needs it keeps the reservation. */
+static void test_a_gpu_being_cleaned_keeps_the_reservation(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	open_node(&f, 2, &policy_fifo, BACKFILL_EASY);
+	cluster_condition(sched_ledger(f.sched), 0, 0, GPU_CLEANING, "");
+	submit(&f, 1, 2, 0, 10);
+	submit(&f, 2, 1, 0, 10);
+	expect_at(&f, 1, "");
+	expect_head(&f, 1, S(1) + 1);
+	cluster_condition(sched_ledger(f.sched), 0, 0, GPU_READY, "");
+	expect_at(&f, 2, "1");
+	finish(&f);
+}
+
+static void test_who_waits_for_the_unavailable_blocks_nobody(void **state)
+{
+	static const enum backfill_mode modes[] = {BACKFILL_NONE, BACKFILL_EASY};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		struct fixture f;
+
+		open_node(&f, 2, &policy_fifo, modes[i]);
+		cluster_condition(sched_ledger(f.sched), 0, 0, GPU_FOREIGN, "held by pid 812");
+		submit(&f, 1, 2, 0, 10);
+		submit(&f, 2, 1, 0, 0);
+		expect_at(&f, 1, "2");
+		expect_head(&f, 0, 0);
+		finish(&f);
+	}
+}
+
+/* A narrowed shape is looked at again after a start: another place may not be in the head's way. */
+static void test_another_place_may_not_delay_the_head(void **state)
+{
+	struct sched_config config = {&policy_fifo, BACKFILL_EASY, S(60)};
+	struct fixture f;
+
+	(void)state;
+	open_with(&f, &config);
+	for (int i = 0; i < 3; i++)
+		cluster_add(sched_ledger(f.sched), 4, 16, 0, NULL);
+	submit(&f, 1, 4, 0, 0);
+	submit(&f, 2, 3, 0, 100);
+	submit(&f, 3, 2, 0, 0);
+	expect_at(&f, 1, "1 2 3"); /* node 0: full; node 1: one free; node 2: two free */
+	submit(&f, 4, 4, 0, 0);	   /* the head: node 1, at 101 */
+	submit(&f, 5, 1, 0, 0);	   /* best fit is node 1: it would delay the head */
+	submit(&f, 6, 1, 0, 50);   /* takes that GPU for a while; now job 5 goes to node 2 */
+	expect_at(&f, 1, "6 5");
+	assert_int_equal(f.decisions.items[0].alloc.parts[0].node, 1);
+	assert_int_equal(f.decisions.items[1].alloc.parts[0].node, 2);
+	expect_head(&f, 4, S(101));
+	finish(&f);
+}
+
+static void test_begin_times(void **state)
+{
+	struct job job = cluster_job(1, 1, S(1), 0), other = cluster_job(2, 1, S(1), 0);
+	struct fixture f;
+
+	(void)state;
+	open_node(&f, 4, &policy_fifo, BACKFILL_EASY);
+	assert_true(sched_next_wake_ns(f.sched) == TIME_NEVER);
+	job.begin_ns = S(30);
+	other.begin_ns = S(20);
+	sched_enqueue(f.sched, &job);
+	sched_enqueue(f.sched, &other);
+	expect_at(&f, 19, "");
+	assert_true(sched_next_wake_ns(f.sched) == S(20));
+	expect_at(&f, 20, "2");
+	assert_true(sched_next_wake_ns(f.sched) == S(30));
+	sched_dequeue(f.sched, &job);
+	assert_true(sched_next_wake_ns(f.sched) == TIME_NEVER);
+	expect_at(&f, 40, "");
+	finish(&f);
+}
+
+static void test_dequeued_jobs_do_not_start(void **state)
+{
+	struct job job = cluster_job(1, 1, S(1), 0);
+	struct fixture f;
+
+	(void)state;
+	open_node(&f, 1, &policy_priority, BACKFILL_EASY);
+	sched_enqueue(f.sched, &job);
+	submit(&f, 2, 1, -1, 0);
+	sched_dequeue(f.sched, &job); /* held, say */
+	sched_dequeue(f.sched, &job); /* harmless */
+	expect_at(&f, 1, "2");
+	sched_release(f.sched, 2);
+	sched_enqueue(f.sched, &job); /* released */
+	expect_at(&f, 2, "1");
+	finish(&f);
+}
+
+static void test_adopt_and_release(void **state)
+{
+	struct allocation_part part = {.gpus = 0x3, .cpus = 4};
+	struct job job = cluster_job(7, 2, S(1), S(100));
+	const struct running *running;
+	struct fixture f;
+	size_t n;
+
+	(void)state;
+	open_node(&f, 4, &policy_fifo, BACKFILL_EASY);
+	job.state = JOB_STARTING;
+	job.place_ns = S(5);
+	job.alloc = (struct allocation){&part, 1};
+	sched_adopt(f.sched, &job);
+	assert_true(sched_is_running(f.sched, 7));
+	running = sched_running(f.sched, &n);
+	assert_int_equal(n, 1);
+	assert_true(running[0].end_ns == S(105)); /* its start is not known: from its place on */
+	sched_check_invariants(f.sched);
+	submit(&f, 8, 3, 0, 0);
+	expect_at(&f, 10, "");
+	expect_head(&f, 8, S(105));
+	submit(&f, 9, 2, 0, 10);
+	expect_at(&f, 11, "9");
+	assert_int_equal(gpus_of(&f, 0), 0xc);
+	sched_release(f.sched, 7);
+	assert_false(sched_is_running(f.sched, 7));
+	sched_release(f.sched, 7); /* harmless */
+	sched_release(f.sched, 9);
+	expect_at(&f, 12, "8");
+	finish(&f);
+}
+
+static void test_dgx1v_gets_pairs_and_quads(void **state)
+{
+	struct sched_config config = {&policy_fifo, BACKFILL_EASY, S(60)};
+	struct fixture f;
+
+	(void)state;
+	open_with(&f, &config);
+	cluster_add(sched_ledger(f.sched), 8, 96, 0, cluster_dgx1v());
+	submit(&f, 1, 4, 0, 0);
+	submit(&f, 2, 2, 0, 0);
+	submit(&f, 3, 2, 0, 0);
+	expect_at(&f, 1, "1 2 3");
+	assert_int_equal(gpus_of(&f, 0), 0x0f); /* one of the two best quads */
+	assert_int_equal(gpus_of(&f, 1), 0xc0); /* 6 and 7: NV2 */
+	assert_int_equal(gpus_of(&f, 2), 0x30);
+	finish(&f);
+}
+
+static void test_ahead_counts_those_that_go_first(void **state)
+{
+	struct job job = cluster_job(9, 1, S(1), 0);
+	struct fixture f;
+
+	(void)state;
+	open_node(&f, 1, &policy_priority, BACKFILL_EASY);
+	submit(&f, 1, 1, 1, 0);
+	submit(&f, 2, 2, 0, 0);
+	submit(&f, 3, 1, -1, 0);
+	assert_int_equal(sched_ahead(f.sched, &job), 2);
+	assert_int_equal(
+		queue_key_compare(&(struct queue_key){S(1), S(1), 9}, &(struct queue_key){0}) > 0,
+		1);
+	assert_true(sched_key(f.sched, &job).rank == S(1));
+	finish(&f);
+}
+
+struct impossible {
+	struct request request;
+	const char *sentence; /* NULL: possible */
+};
+
+static void check_impossible(struct sched *sched, const struct impossible *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct err err = {0};
+		int r = sched_check(sched, &rows[i].request, &err);
+
+		assert_int_equal(r, rows[i].sentence ? SCHED_IMPOSSIBLE : 0);
+		if (rows[i].sentence)
+			assert_string_equal(err.msg, rows[i].sentence);
+	}
+}
+
+static void test_impossible_requests_on_one_node(void **state)
+{
+	static const struct impossible rows[] = {
+		{{.num_gpus = 8, .cpus = 16, .mem_bytes = UINT64_C(64) << 30}, NULL},
+		{{.num_gpus = 9},
+		 "num_gpus: the job asks for 9 GPUs but the largest node has 8; lower --gpus or "
+		 "see "
+		 "\"tgpu gpus\""},
+		{{.num_gpus = 1, .gpu_type = 1},
+		 "num_gpus: the job asks for 1 GPUs of type 'h100' but the largest node has 0; "
+		 "lower "
+		 "--gpus or see \"tgpu gpus\""},
+		{{.num_gpus = 2, .gpu_mem_bytes = UINT64_C(17) << 30},
+		 "num_gpus: the job asks for 2 GPUs but the largest node has 0 with that much "
+		 "memory; lower --gpus or see \"tgpu gpus\""},
+		{{.cpus = 17},
+		 "cpus: the job asks for 17 CPUs but the largest node has 16; lower "
+		 "--cpus"},
+		{{.mem_bytes = UINT64_C(65) << 30},
+		 "mem: the job asks for 66560 MiB but the largest node has 65536 MiB; lower --mem"},
+	};
+	struct fixture f;
+
+	(void)state;
+	open_node(&f, 8, &policy_fifo, BACKFILL_EASY);
+	ledger_intern_type(sched_ledger(f.sched), "h100");
+	submit(&f, 1, 8, 0, 0);
+	expect_at(&f, 1, "1"); /* what is taken now does not matter */
+	cluster_condition(sched_ledger(f.sched), 0, 3, GPU_UNHEALTHY, "");
+	check_impossible(f.sched, rows, ARRAY_SIZE(rows));
+	finish(&f);
+}
+
+static void test_impossible_requests_on_several_nodes(void **state)
+{
+	static const struct impossible rows[] = {
+		{{.num_gpus = 8}, NULL},
+		{{.num_gpus = 9},
+		 "num_gpus: the job asks for 9 GPUs but all nodes together have 8; lower --gpus or "
+		 "see \"tgpu gpus\""},
+		{{.cpus = 64}, NULL},
+		{{.num_gpus = 1, .cpus = 64},
+		 "the job asks for more GPUs, CPUs and memory at once than any node has together; "
+		 "lower --gpus, --cpus or --mem"},
+		{{.num_gpus = 8, .cpus = 32},
+		 "the job asks for more GPUs, CPUs and memory at once than any node has together; "
+		 "lower --gpus, --cpus or --mem"},
+	};
+	struct sched_config config = {&policy_fifo, BACKFILL_EASY, S(60)};
+	struct fixture f;
+
+	(void)state;
+	open_with(&f, &config);
+	cluster_add(sched_ledger(f.sched), 4, 8, 0, NULL);
+	cluster_add(sched_ledger(f.sched), 4, 8, 0, NULL);
+	cluster_add(sched_ledger(f.sched), 0, 64, 0, NULL);
+	check_impossible(f.sched, rows, ARRAY_SIZE(rows));
+	finish(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_fifo_starts_in_order_of_submit_then_id),
+		cmocka_unit_test(test_priority_ages),
+		cmocka_unit_test(test_extreme_priorities_do_not_overflow),
+		cmocka_unit_test(test_strict_order_lets_nobody_pass),
+		cmocka_unit_test(test_easy_short_jobs_pass_and_the_head_starts_on_time),
+		cmocka_unit_test(test_easy_long_jobs_may_take_what_the_head_leaves),
+		cmocka_unit_test(test_unlimited_jobs_cannot_starve_the_head),
+		cmocka_unit_test(test_a_restart_does_not_change_who_may_pass),
+		cmocka_unit_test(test_overdue_jobs_may_end_at_any_moment),
+		cmocka_unit_test(test_a_gpu_being_cleaned_keeps_the_reservation),
+		cmocka_unit_test(test_who_waits_for_the_unavailable_blocks_nobody),
+		cmocka_unit_test(test_another_place_may_not_delay_the_head),
+		cmocka_unit_test(test_begin_times),
+		cmocka_unit_test(test_dequeued_jobs_do_not_start),
+		cmocka_unit_test(test_adopt_and_release),
+		cmocka_unit_test(test_dgx1v_gets_pairs_and_quads),
+		cmocka_unit_test(test_ahead_counts_those_that_go_first),
+		cmocka_unit_test(test_impossible_requests_on_one_node),
+		cmocka_unit_test(test_impossible_requests_on_several_nodes),
+	};
+
+	return cmocka_run_group_tests_name("core", tests, NULL, NULL);
+}

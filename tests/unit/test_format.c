@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/* cli/format.h and cli/jobview.h: what a person sees of jobs, and what scripts get as exit code. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "cli/exit.h"
+#include "cli/jobview.h"
+
+static void test_printable(void **state)
+{
+	static const struct {
+		const char *text, *want;
+	} cases[] = {
+		{"", ""},
+		{"train", "train"},
+		{"a\tb\nc", "a?b?c"},
+		{"\033[31mred", "?[31mred"},
+		{"del\x7f", "del?"},
+		{"c1 \xc2\x9b"
+		 "31m",
+		 "c1 ?31m"},
+		{"nbsp \xc2\xa0", "nbsp \xc2\xa0"},
+		{"Gr\xc3\xb6\xc3\x9f"
+		 "e",
+		 "Gr\xc3\xb6\xc3\x9f"
+		 "e"},
+		{"\xc2", "\xc2"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct buf buf = {0};
+
+		format_printable(&buf, cases[i].text);
+		assert_string_equal(buf_get(&buf), cases[i].want);
+		buf_finish(&buf);
+	}
+}
+
+static void test_columns(void **state)
+{
+	(void)state;
+	assert_int_equal(format_columns(""), 0);
+	assert_int_equal(format_columns("abc"), 3);
+	assert_int_equal(format_columns("Gr\xc3\xb6\xc3\x9f"
+					"e"),
+			 5);
+}
+
+static void test_user(void **state)
+{
+	(void)state;
+	assert_string_equal(format_user(0), "root");
+	assert_string_equal(format_user(4000000000u), "4000000000");
+	assert_ptr_equal(format_user(0), format_user(0));
+}
+
+static void test_elapsed(void **state)
+{
+	char text[32];
+
+	(void)state;
+	assert_string_equal(format_elapsed(-1, text), "-");
+	assert_string_equal(format_elapsed(1999, text), "1s");
+	assert_string_equal(format_elapsed(90000, text), "1m30s");
+}
+
+static const struct table_column columns[] = {
+	{"ID", true, 0},
+	{"NAME", false, 8},
+	{"END", false, 0},
+};
+
+/* What a table prints for two fixed rows. */
+static char *print(size_t width, bool colours)
+{
+	struct table table;
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	table_init(&table, columns, ARRAY_SIZE(columns));
+	table_add(&table, COLOUR_NONE, "7");
+	table_add(&table, COLOUR_GREEN, "a-rather-long-name");
+	table_add(&table, COLOUR_NONE, "x");
+	table_addf(&table, COLOUR_NONE, "%d", 1234);
+	table_add(&table, COLOUR_NONE, "b\n\xc3\xb6");
+	table_add(&table, COLOUR_NONE, "");
+	table_print(&table, f, width, colours);
+	table_finish(&table);
+	fclose(f);
+	return text;
+}
+
+static void assert_print(size_t width, bool colours, const char *want)
+{
+	_cleanup_(free_ptr) char *text = print(width, colours);
+
+	assert_string_equal(text, want);
+}
+
+static void test_table(void **state)
+{
+	(void)state;
+	assert_print(0, false,
+		     "  ID  NAME                END\n"
+		     "   7  a-rather-long-name  x\n"
+		     "1234  b?\xc3\xb6                 \n");
+	assert_print(19, false,
+		     "  ID  NAME      END\n"
+		     "   7  a-rathe+  x\n"
+		     "1234  b?\xc3\xb6       \n");
+	/* Never cut below its least width, whatever the terminal. */
+	assert_print(3, false,
+		     "  ID  NAME      END\n"
+		     "   7  a-rathe+  x\n"
+		     "1234  b?\xc3\xb6       \n");
+	assert_print(20, true,
+		     "\033[1m  ID\033[0m  \033[1mNAME     \033[0m  \033[1mEND\033[0m\n"
+		     "   7  \033[32ma-rather+\033[0m  x\n"
+		     "1234  b?\xc3\xb6        \n");
+}
+
+static json_t *job_of(const char *text)
+{
+	json_t *job = json_loads(text, 0, NULL);
+
+	assert_non_null(job);
+	return job;
+}
+
+static void test_exit_codes(void **state)
+{
+	static const struct {
+		const char *job;
+		int want;
+	} cases[] = {
+		{"{\"state\":\"finished\",\"cause\":\"exit\",\"exit_code\":0}", 0},
+		{"{\"state\":\"failed\",\"cause\":\"exit\",\"exit_code\":3}", 3},
+		{"{\"state\":\"failed\",\"cause\":\"exit\",\"exit_code\":255}", 255},
+		{"{\"state\":\"failed\",\"cause\":\"signal\",\"signal\":11,\"exit_code\":null}",
+		 139},
+		{"{\"state\":\"failed\",\"cause\":\"timeout\",\"signal\":15}", EXIT_TIMEOUT},
+		{"{\"state\":\"failed\",\"cause\":\"timeout\",\"exit_code\":0}", EXIT_TIMEOUT},
+		{"{\"state\":\"failed\",\"cause\":\"oom\",\"signal\":9}", 137},
+		{"{\"state\":\"failed\",\"cause\":\"launch\"}", EXIT_CANNOT_START},
+		{"{\"state\":\"failed\",\"cause\":\"launch\",\"exit_code\":126}", 126},
+		{"{\"state\":\"failed\",\"cause\":\"node-lost\"}", EXIT_FAILED},
+		{"{\"state\":\"failed\"}", EXIT_FAILED},
+		{"{\"state\":\"cancelled\",\"cause\":\"cancelled\"}", EXIT_FAILED},
+		{"{\"state\":\"cancelled\",\"cause\":\"cancelled\",\"signal\":15}", 143},
+		{"{\"state\":\"cancelled\",\"cause\":\"cancelled\",\"exit_code\":0}", EXIT_FAILED},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		json_t *job = job_of(cases[i].job);
+
+		assert_int_equal(jobview_exit_code(job), cases[i].want);
+		json_decref(job);
+	}
+}
+
+static void test_where(void **state)
+{
+	static const struct {
+		const char *job, *want;
+	} cases[] = {
+		{"{\"state\":\"queued\",\"gpus\":[],\"reason\":{\"text\":\"needs 4 GPUs, 3 "
+		 "free\"}}",
+		 "(needs 4 GPUs, 3 free)"},
+		/* A job that waits again does not hold what its last attempt held. */
+		{"{\"state\":\"queued\",\"gpus\":[{\"index\":1}],\"reason\":{\"text\":\"order\"}}",
+		 "(order)"},
+		{"{\"state\":\"running\",\"gpus\":[{\"index\":0,\"uuid\":\"GPU-1\"},{\"index\":3}]"
+		 "}",
+		 "0,3"},
+		{"{\"state\":\"running\",\"gpus\":[{\"index\":0,\"uuid\":\"SIM-1\"}]}",
+		 "0 (simulated)"},
+		{"{\"state\":\"running\",\"gpus\":[],\"reason\":null}", "-"},
+		{"{\"state\":\"failed\",\"gpus\":[{\"index\":2}],\"cause\":\"exit\",\"exit_code\":"
+		 "3}",
+		 "2 (exit code 3)"},
+		{"{\"state\":\"failed\",\"gpus\":[],\"cause\":\"signal\",\"signal\":9}",
+		 "(signal KILL)"},
+		{"{\"state\":\"failed\",\"gpus\":[],\"cause\":\"timeout\",\"signal\":15}",
+		 "(time limit)"},
+		{"{\"state\":\"cancelled\",\"gpus\":[],\"cause\":\"cancelled\",\"cancelled_by\":0}",
+		 "(cancelled by root)"},
+		{"{\"state\":\"finished\",\"gpus\":[{\"index\":2}],\"exit_code\":0}", "2"},
+		{"{}", "-"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		json_t *job = job_of(cases[i].job);
+		struct buf text = {0};
+
+		jobview_where(&text, job);
+		assert_string_equal(buf_get(&text), cases[i].want);
+		buf_finish(&text);
+		json_decref(job);
+	}
+}
+
+static void test_elapsed_of_job(void **state)
+{
+	json_t *waiting = job_of("{\"start_ms\":null,\"end_ms\":null}");
+	json_t *running = job_of("{\"start_ms\":1000,\"end_ms\":null}");
+	json_t *ended = job_of("{\"start_ms\":1000,\"end_ms\":1500}");
+
+	(void)state;
+	assert_int_equal(jobview_elapsed_ms(waiting, 5000), -1);
+	assert_int_equal(jobview_elapsed_ms(running, 5000), 4000);
+	assert_int_equal(jobview_elapsed_ms(running, 500), 0); /* the clock was set back */
+	assert_int_equal(jobview_elapsed_ms(ended, 5000), 500);
+	json_decref(waiting);
+	json_decref(running);
+	json_decref(ended);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_printable), cmocka_unit_test(test_columns),
+		cmocka_unit_test(test_user),	  cmocka_unit_test(test_elapsed),
+		cmocka_unit_test(test_table),	  cmocka_unit_test(test_exit_codes),
+		cmocka_unit_test(test_where),	  cmocka_unit_test(test_elapsed_of_job),
+	};
+
+	return cmocka_run_group_tests_name("format", tests, NULL, NULL);
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/* scheduler/why.h: for every reason the code, the few words and the sentences, word for word. */
+#include "cluster.h"
+#include "scheduler/why.h"
+
+static void collect(void *ctx, const char *sentence)
+{
+	buf_printf(ctx, "%s\n", sentence);
+}
+
+/* Ask why `job` waits at now_s and compare all three answers. */
+static void expect(struct sched *sched, const struct job *job, int now_s, enum why_code code,
+		   const char *summary, const char *sentences)
+{
+	_cleanup_(buf_finish) struct buf words = {0}, text = {0};
+	struct why why;
+
+	sched_why(sched, job, S(now_s), &why);
+	assert_string_equal(why_code_name(why.code), why_code_name(code));
+	why_summary(&why, &words);
+	assert_string_equal(buf_get(&words), summary);
+	why_sentences(sched, &why, S(now_s), collect, &text);
+	assert_string_equal(buf_get(&text), sentences);
+}
+
+static struct sched *make(enum backfill_mode backfill, unsigned gpus)
+{
+	struct sched *sched = sched_create(&(struct sched_config){&policy_fifo, backfill, S(60)});
+
+	cluster_add(sched_ledger(sched), gpus, 8, UINT64_C(16) << 30, NULL);
+	return sched;
+}
+
+static void pass(struct sched *sched, int now_s)
+{
+	_cleanup_(decisions_finish) struct decisions decisions = {0};
+
+	sched_pass(sched, S(now_s), &decisions);
+}
+
+static void test_held_begin_starting_and_not_waiting(void **state)
+{
+	struct sched *sched = make(BACKFILL_EASY, 2);
+	struct job job = cluster_job(1, 1, S(1), 0);
+
+	(void)state;
+	job.held = true;
+	expect(sched, &job, 1, WHY_HELD, "held",
+	       "held until somebody releases it (tgpu release)\n");
+	job.held = false;
+	job.begin_ns = S(3601);
+	expect(sched, &job, 1, WHY_BEGIN, "begins later",
+	       "was asked not to begin for another 1h\n");
+	job.begin_ns = TIME_UNKNOWN;
+	expect(sched, &job, 1, WHY_STARTING, "about to start",
+	       "nothing stands in its way: it is about to start\n");
+	job.state = JOB_FINISHED;
+	expect(sched, &job, 1, WHY_NOT_WAITING, "", "");
+	sched_destroy(sched);
+}
+
+static void test_resources_and_order(void **state)
+{
+	struct sched *sched = make(BACKFILL_EASY, 4);
+	struct job limited = cluster_job(1, 1, S(1), S(60)), endless = cluster_job(2, 1, S(1), 0);
+	struct job head = cluster_job(3, 4, S(1), 0), next = cluster_job(4, 1, S(1), 0);
+	struct job last = cluster_job(5, 3, S(1), 0);
+
+	(void)state;
+	sched_enqueue(sched, &limited);
+	pass(sched, 1);
+	sched_enqueue(sched, &head);
+	sched_enqueue(sched, &next);
+	sched_enqueue(sched, &last);
+	pass(sched, 1);
+	expect(sched, &head, 11, WHY_RESOURCES, "needs 4 GPUs, 3 free",
+	       "needs 4 GPUs on one node; 3 of 4 suitable ones are free on node0\n"
+	       "gpu0 is held by job 1, for 50s more at most (its time limit)\n"
+	       "starts in 50s at the latest, if running jobs use all of their limits\n");
+	expect(sched, &next, 11, WHY_ORDER, "after job 3",
+	       "would fit now, but would delay job 3, which goes first; a time limit short enough "
+	       "would let it pass\n"
+	       "1 waiting job goes first\n");
+	expect(sched, &head, 62, WHY_RESOURCES, "needs 4 GPUs, 3 free",
+	       "needs 4 GPUs on one node; 3 of 4 suitable ones are free on node0\n"
+	       "gpu0 is held by job 1, which is past its time limit\n");
+	sched_dequeue(sched, &head);
+	sched_enqueue(sched, &endless);
+	sched_dequeue(sched, &next);
+	pass(sched, 62);
+	expect(sched, &last, 62, WHY_RESOURCES, "needs 3 GPUs, 2 free",
+	       "needs 3 GPUs on one node; 2 of 4 suitable ones are free on node0\n"
+	       "gpu0 is held by job 1, which is past its time limit\n"
+	       "gpu1 is held by job 2, which has no time limit\n");
+	sched_destroy(sched);
+}
+
+static void test_strict_order_promises_no_passing(void **state)
+{
+	struct sched *sched = make(BACKFILL_NONE, 2);
+	struct job first = cluster_job(1, 1, S(1), S(10)), head = cluster_job(2, 2, S(1), 0);
+	struct job next = cluster_job(3, 1, S(1), S(1));
+
+	(void)state;
+	sched_enqueue(sched, &first);
+	sched_enqueue(sched, &head);
+	sched_enqueue(sched, &next);
+	pass(sched, 1);
+	expect(sched, &next, 2, WHY_ORDER, "after job 2",
+	       "would fit now, but job 2 goes first, and no job passes another (backfill is off)\n"
+	       "1 waiting job goes first\n");
+	sched_destroy(sched);
+}
+
+static void test_unavailable_gpus_are_named(void **state)
+{
+	struct sched *sched = make(BACKFILL_EASY, 2);
+	struct job job = cluster_job(1, 2, S(1), 0);
+
+	(void)state;
+	cluster_condition(sched_ledger(sched), 0, 1, GPU_FOREIGN,
+			  "held by pid 812 (uid 1000, python)");
+	sched_enqueue(sched, &job);
+	pass(sched, 1);
+	expect(sched, &job, 1, WHY_UNAVAILABLE, "needs 2 GPUs, 1 free, others unavailable",
+	       "needs 2 GPUs on one node; 1 of 2 suitable ones are free on node0\n"
+	       "gpu1 is foreign: held by pid 812 (uid 1000, python)\n"
+	       "even with every job gone it could not start: it waits for what is unavailable "
+	       "above\n");
+	cluster_condition(sched_ledger(sched), 0, 1, GPU_CLEANING, "");
+	pass(sched, 1);
+	expect(sched, &job, 2, WHY_RESOURCES, "needs 2 GPUs, 1 free",
+	       "needs 2 GPUs on one node; 1 of 2 suitable ones are free on node0\n"
+	       "gpu1 is cleaning\n");
+	sched_destroy(sched);
+}
+
+static void test_cpus_memory_and_types(void **state)
+{
+	struct sched *sched = make(BACKFILL_EASY, 2);
+	struct job holder = cluster_job(1, 1, S(1), 0), job = cluster_job(2, 1, S(1), 0);
+
+	(void)state;
+	holder.request.cpus = 7;
+	holder.request.mem_bytes = UINT64_C(12) << 30;
+	sched_enqueue(sched, &holder);
+	pass(sched, 1);
+	job.request.cpus = 2;
+	expect(sched, &job, 1, WHY_RESOURCES, "needs 2 CPUs, 1 free",
+	       "needs 2 CPUs; 1 of 8 are free on node0\n");
+	job.request.cpus = 1;
+	job.request.mem_bytes = UINT64_C(5) << 30;
+	expect(sched, &job, 1, WHY_RESOURCES, "needs more memory than 4G",
+	       "needs 5G of memory; 4G of 16G are free on node0\n");
+	job.request = (struct request){.num_gpus = 2,
+				       .gpu_type = ledger_intern_type(sched_ledger(sched), "v100")};
+	expect(sched, &job, 1, WHY_RESOURCES, "needs 2 GPUs, 1 free",
+	       "needs 2 GPUs of type 'v100' on one node; 1 of 2 suitable ones are free on node0\n"
+	       "gpu0 is held by job 1, which has no time limit\n");
+	sched_destroy(sched);
+}
+
+static void test_a_gang_and_an_empty_cluster(void **state)
+{
+	struct sched *sched = make(BACKFILL_EASY, 1);
+	struct sched *empty = sched_create(&(struct sched_config){&policy_fifo, BACKFILL_EASY, 1});
+	struct job job = cluster_job(1, 3, S(1), 0);
+
+	(void)state;
+	cluster_add(sched_ledger(sched), 1, 8, 0, NULL);
+	sched_enqueue(sched, &job);
+	pass(sched, 1);
+	expect(sched, &job, 1, WHY_UNAVAILABLE, "needs 3 GPUs, 1 free, others unavailable",
+	       "needs 3 GPUs over several nodes; 1 of 1 suitable ones are free on node0\n"
+	       "even with every job gone it could not start: it waits for what is unavailable "
+	       "above\n");
+	expect(empty, &job, 1, WHY_UNAVAILABLE, "needs 3 GPUs, 0 free, others unavailable",
+	       "there are no nodes\n");
+	sched_destroy(sched);
+	sched_destroy(empty);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_held_begin_starting_and_not_waiting),
+		cmocka_unit_test(test_resources_and_order),
+		cmocka_unit_test(test_strict_order_promises_no_passing),
+		cmocka_unit_test(test_unavailable_gpus_are_named),
+		cmocka_unit_test(test_cpus_memory_and_types),
+		cmocka_unit_test(test_a_gang_and_an_empty_cluster),
+	};
+
+	return cmocka_run_group_tests_name("why", tests, NULL, NULL);
+}
