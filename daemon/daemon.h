@@ -10,6 +10,8 @@
 
 #include <uv.h>
 
+/* FNV: the default of uthash falls through cases in a way of which Clang warns. */
+#define HASH_FUNCTION HASH_FNV
 #include <uthash.h>
 
 #include "common/gpureport.h"

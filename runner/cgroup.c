@@ -133,6 +133,14 @@ char *cgroup_base_create(const char *key, char *text, size_t size)
 			 own, strerror(errno));
 		return NULL;
 	}
+	if (faccessat(AT_FDCWD, procs, W_OK, AT_EACCESS) < 0) {
+		rmdir(base);
+		snprintf(text, size,
+			 "processes may not be moved within %s (%s): jobs are ended by process "
+			 "kinship, and memory limits are not enforced",
+			 own, strerror(errno));
+		return NULL;
+	}
 	enable_controllers(base);
 	snprintf(text, size, "jobs are ended by their cgroup; memory limits are %senforced",
 		 has_memory(base) ? "" : "not ");
@@ -172,33 +180,8 @@ int cgroup_leaf_enter(const char *leaf)
 	return write_file(leaf, "cgroup.procs", "0");
 }
 
-/* Before Linux 5.14: nobody can fork while frozen, so one walk reaches all. */
-static void kill_each(const char *leaf)
-{
-	_cleanup_(free_ptr) char *text = NULL;
-	char *rest, *line;
-
-	(void)write_file(leaf, "cgroup.freeze", "1");
-	text = read_text(leaf, "cgroup.procs");
-	rest = text;
-	while (rest && (line = strsep(&rest, "\n")))
-		if (atoi(line) > 1)
-			kill((pid_t)atoi(line), SIGKILL);
-	(void)write_file(leaf, "cgroup.freeze", "0");
-}
-
-void cgroup_leaf_kill(const char *leaf)
-{
-	if (write_file(leaf, "cgroup.kill", "1") < 0)
-		kill_each(leaf);
-}
-
-bool cgroup_leaf_is_populated(const char *leaf)
-{
-	return read_number(leaf, "cgroup.events", "populated") == 1;
-}
-
-int cgroup_leaf_remove(const char *leaf)
+/* Call `fn` for every group right below `leaf`. The kernel bounds how deep they nest. */
+static void for_each_child(const char *leaf, void (*fn)(const char *child))
 {
 	DIR *dir = opendir(leaf);
 	const struct dirent *entry;
@@ -209,10 +192,56 @@ int cgroup_leaf_remove(const char *leaf)
 		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
 			continue;
 		path = xasprintf("%s/%s", leaf, entry->d_name);
-		cgroup_leaf_remove(path); /* the kernel bounds the depth */
+		fn(path);
 	}
 	if (dir)
 		closedir(dir);
+}
+
+static void kill_listed(const char *leaf)
+{
+	_cleanup_(free_ptr) char *text = read_text(leaf, "cgroup.procs");
+	char *rest = text, *line;
+
+	for_each_child(leaf, kill_listed);
+	while (rest && (line = strsep(&rest, "\n")))
+		if (atoi(line) > 1)
+			kill((pid_t)atoi(line), SIGKILL);
+}
+
+/* Before Linux 5.14: nobody forks while frozen. Freezing takes a moment, and callers repeat. */
+static void kill_frozen(const char *leaf)
+{
+	(void)write_file(leaf, "cgroup.freeze", "1");
+	kill_listed(leaf);
+	(void)write_file(leaf, "cgroup.freeze", "0");
+}
+
+void cgroup_leaf_kill(const char *leaf)
+{
+	if (write_file(leaf, "cgroup.kill", "1") == -ENOENT)
+		kill_frozen(leaf);
+}
+
+bool cgroup_leaf_is_populated(const char *leaf)
+{
+	_cleanup_(free_ptr) char *path = xasprintf("%s/cgroup.events", leaf);
+	_cleanup_(free_ptr) char *text = NULL;
+	int r = read_file(path, FILE_MAX, &text, NULL);
+
+	if (r == -ENOENT || r == -ENODEV) /* removed, before or while it was read */
+		return false;
+	return r < 0 || !strstr(text, "populated 0");
+}
+
+static void remove_group(const char *leaf)
+{
+	(void)cgroup_leaf_remove(leaf);
+}
+
+int cgroup_leaf_remove(const char *leaf)
+{
+	for_each_child(leaf, remove_group);
 	return rmdir(leaf) < 0 && errno != ENOENT ? -errno : 0;
 }
 

@@ -6,8 +6,10 @@
  * the user's rights only: logs, working directory, exec. So nothing in a user's directory is ever
  * opened as root, and no symlink is followed with rights the user lacks. Invariants: the job
  * inherits no descriptor but 0, 1 and 2; a failure of any step reaches the parent with the step and
- * the errno through a pipe that closes itself on exec. Read next: supervise.c.
+ * the errno through a pipe that closes itself on exec. Read next: explain.c, supervise.c.
  */
+#include "runner/job.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -17,20 +19,12 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/clock.h"
 #include "runner/cgroup.h"
-#include "runner/runner.h"
+#include "runner/oom.h"
 
-enum step { STEP_NONE, STEP_CGROUP, STEP_IDS, STEP_OUTPUT, STEP_ERROR, STEP_CWD, STEP_EXEC };
-
-/* What a child that fails tells its parent. */
-struct failure {
-	enum step step;
-	int error;
-};
+#define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin" /* where the job's environment has no PATH */
 
 /* Signals as a fresh process has them: ignored ones would survive the exec. */
 static void reset_signals(void)
@@ -43,139 +37,156 @@ static void reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* Become the user, and prove that there is no way back. */
+/* Become the user, and prove that there is no way back. 0 or an errno. */
 static int drop_ids(const struct launch *launch)
 {
 	if (setgroups(launch->n_groups, launch->groups) < 0 ||
 	    setresgid(launch->gid, launch->gid, launch->gid) < 0 ||
 	    setresuid(launch->uid, launch->uid, launch->uid) < 0)
-		return -errno;
+		return errno;
 	if (launch->uid != 0 && setuid(0) == 0)
-		return -EPERM;
+		return EPERM;
 	return 0;
 }
 
-/* A log to append to. Not waiting for the reader of a FIFO: it may never come. */
+/* A log to append to. Opened without waiting for the reader of a FIFO, who may never come. */
 static int open_log(const char *path)
 {
-	_cleanup_(close_fd) int fd =
-		open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
-	int flags;
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+		      0666);
+	int flags = fd < 0 ? -1 : fcntl(fd, F_GETFL);
 
-	if (fd < 0)
-		return -errno;
-	flags = fcntl(fd, F_GETFL);
-	if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0)
-		return -errno;
-	return TAKE_FD(fd);
+	return flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0 ? -1 : fd;
 }
 
-static int set_stdio(const struct launch *launch, struct failure *failure)
+/* Put `fd` in the place of `standard`. 0 or an errno, that of the failed open when fd is -1. */
+static int install(int fd, int standard)
 {
-	int in, out, err;
-
-	failure->step = STEP_OUTPUT;
-	in = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	out = open_log(launch->output);
-	if (in < 0 || out < 0)
-		return in < 0 ? -errno : out;
-	failure->step = STEP_ERROR;
-	err = launch->error ? open_log(launch->error) : out;
-	if (err < 0)
-		return err;
-	if (dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 ||
-	    dup2(err, STDERR_FILENO) < 0)
-		return -errno;
-	return 0;
+	return fd < 0 || dup2(fd, standard) < 0 ? errno : 0;
 }
 
-static void execute(const struct launch *launch)
+/* 0 or an errno, *step being the one that failed. */
+static int set_stdio(const struct launch *launch, enum job_step *step)
 {
-	environ = launch->env;
-	close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
-	execvp(launch->argv[0], launch->argv); /* looks in the job's own PATH */
+	int error;
+
+	*step = JOB_STEP_INPUT;
+	error = install(open("/dev/null", O_RDONLY | O_CLOEXEC), STDIN_FILENO);
+	if (error)
+		return error;
+	*step = JOB_STEP_OUTPUT;
+	error = install(open_log(launch->output), STDOUT_FILENO);
+	if (error)
+		return error;
+	*step = JOB_STEP_ERROR;
+	return install(launch->error ? open_log(launch->error) : STDOUT_FILENO, STDERR_FILENO);
 }
 
-/* Everything the child does. Returns only when it failed. */
-static struct failure become_job(const struct launch *launch, const char *leaf, bool in_leaf)
+/* A file the kernel does not know how to run: a script without "#!" has no NUL in its beginning,
+ * a program for another machine has. */
+static bool is_text(const char *path)
 {
-	struct failure failure = {.step = STEP_CGROUP};
+	_cleanup_(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char head[128];
+	ssize_t n = fd < 0 ? -1 : read(fd, head, sizeof(head));
+
+	return n >= 0 && !memchr(head, '\0', (size_t)n);
+}
+
+static void exec_by_shell(const char *path, const struct launch *launch)
+{
+	char **argv = xcalloc(launch->n_argv + 2, sizeof(char *));
+
+	argv[0] = (char *)"/bin/sh";
+	argv[1] = (char *)path;
+	memcpy(argv + 2, launch->argv + 1, launch->n_argv * sizeof(char *)); /* and the NULL */
+	execve(argv[0], argv, launch->env);
+}
+
+/* Try one file. Returns what is wrong with it. */
+static struct job_failure exec_file(const char *path, const struct launch *launch)
+{
+	execve(path, launch->argv, launch->env);
+	if (errno == ENOEXEC && is_text(path)) {
+		exec_by_shell(path, launch);
+		return (struct job_failure){JOB_STEP_INTERPRETER, errno};
+	}
+	if (errno == ENOENT && access(path, F_OK) == 0)
+		return (struct job_failure){JOB_STEP_INTERPRETER, ENOENT};
+	return (struct job_failure){JOB_STEP_EXEC, errno};
+}
+
+static const char *job_path(const struct launch *launch)
+{
+	for (size_t i = 0; i < launch->n_env; i++)
+		if (strncmp(launch->env[i], "PATH=", 5) == 0)
+			return launch->env[i] + 5;
+	return DEFAULT_PATH;
+}
+
+/*
+ * execvp(3) by hand, because that cannot tell a missing interpreter from a missing program, and
+ * feeds a program for another machine to the shell. Like there, a file that may not be executed
+ * does not end the search, but is what gets reported when nothing better turns up.
+ */
+static struct job_failure search_and_exec(const struct launch *launch)
+{
+	struct job_failure worst = {JOB_STEP_EXEC, ENOENT}, failure;
+	const char *name = launch->argv[0], *dir = job_path(launch);
+	size_t len;
+
+	if (strchr(name, '/') || name[0] == '\0')
+		return exec_file(name, launch);
+	for (bool more = true; more; dir += len + 1) {
+		_cleanup_(free_ptr) char *path = NULL;
+
+		len = strcspn(dir, ":");
+		more = dir[len] == ':';
+		path = xasprintf("%.*s%s%s", (int)len, dir, len ? "/" : "./", name);
+		failure = exec_file(path, launch);
+		if (failure.step == JOB_STEP_INTERPRETER)
+			return failure;
+		if (failure.error == EACCES)
+			worst = failure;
+		else if (failure.error != ENOENT && failure.error != ENOTDIR)
+			return failure;
+	}
+	return worst;
+}
+
+/* Everything the child does. Returns only when a step failed. */
+static struct job_failure become_job(const struct launch *launch, const char *leaf)
+{
+	struct job_failure failure = {.step = JOB_STEP_CGROUP};
 
 	setsid();
-	if (leaf && !in_leaf && (failure.error = -cgroup_leaf_enter(leaf)) > 0)
+	if (leaf && (failure.error = -cgroup_leaf_enter(leaf)) > 0)
 		return failure;
 	reset_signals();
+	oom_expose();
 	umask(launch->umask);
-	failure.step = STEP_IDS;
-	if (launch->drop_ids && (failure.error = -drop_ids(launch)) > 0)
+	failure.step = JOB_STEP_IDS;
+	if (launch->drop_ids && (failure.error = drop_ids(launch)) > 0)
 		return failure;
-	failure.error = -set_stdio(launch, &failure);
+	failure.error = set_stdio(launch, &failure.step);
 	if (failure.error > 0)
 		return failure;
-	failure.step = STEP_CWD;
+	failure.step = JOB_STEP_CWD;
 	if (chdir(launch->cwd) < 0) {
 		failure.error = errno;
 		return failure;
 	}
-	execute(launch);
-	return (struct failure){STEP_EXEC, errno};
-}
-
-/* A program that is there and cannot be executed: often its "#!" line is what is missing. */
-static int explain_exec(const struct launch *launch, int error, struct err *err)
-{
-	const char *program = launch->argv[0];
-
-	if (error == ENOENT && strchr(program, '/') && access(program, F_OK) == 0)
-		err_set(err, -error,
-			"cannot execute %s: its interpreter does not exist; look at its first line",
-			program);
-	else if (error == ENOENT)
-		err_set(err, -error, "there is no program '%s'; write its path, or look at PATH",
-			program);
-	else if (error == EACCES)
-		err_set(err, -error, "cannot execute %s: %s; is it a program, and chmod +x?",
-			program, strerror(error));
-	else
-		err_set(err, -error, "cannot execute %s: %s", program, strerror(error));
-	return error == ENOENT ? 127 : 126;
-}
-
-static int explain(const struct launch *launch, const struct failure *failure, struct err *err)
-{
-	const char *why = strerror(failure->error);
-
-	switch (failure->step) {
-	case STEP_EXEC: return explain_exec(launch, failure->error, err);
-	case STEP_CWD:
-		err_set(err, -failure->error,
-			"cannot enter the working directory %s: %s; make it, or submit with "
-			"--chdir",
-			launch->cwd, why);
-		break;
-	case STEP_OUTPUT:
-	case STEP_ERROR:
-		err_set(err, -failure->error,
-			"cannot open the log %s: %s; see --output and --error",
-			failure->step == STEP_ERROR && launch->error ? launch->error
-								     : launch->output,
-			why);
-		break;
-	case STEP_IDS:
-		err_set(err, -failure->error, "cannot become user %u: %s", (unsigned)launch->uid,
-			why);
-		break;
-	default: err_set(err, -failure->error, "cannot enter the job's cgroup: %s", why);
-	}
-	return 126;
+	/* All of the runner's are close-on-exec; this is for what its parent may have leaked. */
+	close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+	return search_and_exec(launch);
 }
 
 /*
- * Fork, the child being born in the leaf where the kernel can do that: moving a process between
- * groups waits for a grace period of the kernel's, 20 ms on the machine where it was measured, and
- * this costs nothing.
+ * Fork, the child being born in the leaf where the kernel can do that (5.7): moving a process
+ * between groups waits for a grace period of the kernel's, 20 ms on the machine where it was
+ * measured, and this costs nothing. *ret_left is the leaf that the child still has to enter.
  */
-static pid_t fork_into(const char *leaf, bool *ret_in_leaf)
+static pid_t fork_into(const char *leaf, const char **ret_left)
 {
 	struct clone_args args = {.flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD};
 	_cleanup_(close_fd) int fd = leaf ? open(leaf, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
@@ -185,49 +196,32 @@ static pid_t fork_into(const char *leaf, bool *ret_in_leaf)
 		args.cgroup = (uint64_t)fd;
 		pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 	}
-	*ret_in_leaf = pid >= 0;
+	*ret_left = pid >= 0 ? NULL : leaf;
 	return pid >= 0 ? pid : fork();
 }
 
-static pid_t fork_job(const struct launch *launch, const char *leaf, int report_fd)
+int job_fork(const struct launch *launch, const char *leaf, struct job_process *ret_process,
+	     struct err *err)
 {
-	bool in_leaf;
-	pid_t pid = fork_into(leaf, &in_leaf);
-	struct failure failure;
-
-	if (pid != 0)
-		return pid;
-	failure = become_job(launch, leaf, in_leaf);
-	(void)!write(report_fd, &failure, sizeof(failure));
-	_exit(127);
-}
-
-int job_start(const struct launch *launch, const char *leaf, struct job_process *ret_process,
-	      struct err *err)
-{
-	struct failure failure = {0};
+	_cleanup_(close_fd) int report_fd = -1, child_fd = -1;
+	struct job_failure failure;
 	int report[2];
 	pid_t pid;
-	ssize_t n;
 
-	if (pipe2(report, O_CLOEXEC) < 0) {
-		err_set(err, -errno, "cannot make a pipe: %s", strerror(errno));
-		return 126;
-	}
-	pid = fork_job(launch, leaf, report[1]);
+	if (pipe2(report, O_CLOEXEC | O_NONBLOCK) < 0)
+		return err_set(err, -errno, "cannot make a pipe: %s", strerror(errno));
+	report_fd = report[0];
+	child_fd = report[1];
+	pid = fork_into(leaf, &leaf);
 	if (pid < 0)
-		err_set(err, -errno, "cannot start another process: %s", strerror(errno));
-	close(report[1]);
-	do
-		n = pid < 0 ? 0 : read(report[0], &failure, sizeof(failure));
-	while (n < 0 && errno == EINTR);
-	close(report[0]);
-	if (pid < 0)
-		return 126;
-	if (n == sizeof(failure)) {
-		waitpid(pid, NULL, 0);
-		return explain(launch, &failure, err);
+		return err_set(err, -errno,
+			       "cannot start another process: %s; see ulimit -u and pids.max",
+			       strerror(errno));
+	if (pid == 0) {
+		failure = become_job(launch, leaf);
+		(void)!write(child_fd, &failure, sizeof(failure));
+		_exit(127);
 	}
-	*ret_process = (struct job_process){pid, clock_wall_ns()};
+	*ret_process = (struct job_process){pid, TAKE_FD(report_fd)};
 	return 0;
 }

@@ -16,20 +16,28 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/log.h"
 #include "runner/cgroup.h"
-#include "runner/runner.h"
+#include "runner/job.h"
+#include "runner/oom.h"
+#include "runner/record.h"
+#include "runner/supervise.h"
 
-#define RETRY_S 1 /* between tries to write the status on a full disk */
+#define NOT_RUNNABLE 126 /* the shell's code for what could not be executed */
 
-/* All signals arrive through a descriptor; the daemon started this process with all of them
- * blocked. */
+/* Whoever tries this program by hand has neither. */
+static bool has_descriptors(void)
+{
+	return fcntl(LAUNCH_SPEC_FD, F_SETFD, FD_CLOEXEC) == 0 &&
+	       fcntl(LAUNCH_LOCK_FD, F_SETFD, FD_CLOEXEC) == 0;
+}
+
+/* All signals arrive through a descriptor. The daemon started this process with all of them
+ * blocked, so that none was lost or deadly in between. */
 static int open_signals(void)
 {
 	sigset_t all, watched;
@@ -41,6 +49,16 @@ static int open_signals(void)
 	sigaddset(&watched, SIGINT);
 	sigaddset(&watched, SIGCHLD);
 	return signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* Stand apart from the daemon: its session, its directory, its fate. */
+static void detach(void)
+{
+	setsid();
+	(void)!chdir("/");
+	umask(077);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	oom_protect();
 }
 
 static int read_launch(struct launch *launch, struct err *err)
@@ -55,52 +73,46 @@ static int read_launch(struct launch *launch, struct err *err)
 	return launch_decode(data, len, launch, err);
 }
 
-/* Tell the daemon that there is a new file. Lost hints do not matter. */
-static void hint(const struct launch *launch, const char *file)
+static char *make_leaf(const struct launch *launch)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	_cleanup_(close_fd) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	char text[128];
+	char *leaf;
 
-	if (fd < 0 || !launch->hint_socket ||
-	    strlen(launch->hint_socket) >= sizeof(address.sun_path))
-		return;
-	memcpy(address.sun_path, launch->hint_socket, strlen(launch->hint_socket) + 1);
-	snprintf(text, sizeof(text), "%" PRIu64 " %" PRIu32 " %s", launch->job, launch->attempt,
-		 file);
-	(void)sendto(fd, text, strlen(text), 0, (struct sockaddr *)&address, sizeof(address));
+	if (!launch->cgroup)
+		return NULL;
+	leaf = cgroup_leaf_create(launch->cgroup, launch->job, launch->attempt, launch->mem_bytes);
+	if (!leaf)
+		log_warn("no cgroup for a job, so it is watched by kinship only job=%" PRIu64
+			 " in=%s",
+			 launch->job, launch->cgroup);
+	return leaf;
 }
 
-/* Say who we are, before anything runs. */
-static int announce(const struct launch *launch, char *leaf)
+static void remove_leaf(const struct launch *launch, const char *leaf)
 {
-	struct launch_runner runner = {.cgroup = leaf};
-	int r = procid_get(getpid(), &runner.runner);
+	int r = leaf ? cgroup_leaf_remove(leaf) : 0;
 
-	if (r == 0)
-		r = launch_runner_write(launch->dir, &runner);
-	if (r == 0)
-		hint(launch, LAUNCH_FILE_RUNNER);
-	return r;
+	if (r < 0)
+		log_warn("a job's cgroup cannot be removed job=%" PRIu64 " cgroup=%s error=\"%s\"",
+			 launch->job, leaf, strerror(-r));
 }
 
-/* Write the job's script into the attempt's directory, for its user to execute. */
+/* Write the job's script into the attempt's directory, for its user to execute: it becomes the
+ * first word of the command. */
 static int write_script(struct launch *launch, struct err *err)
 {
 	_cleanup_(free_ptr) char *path = xasprintf("%s/%s", launch->dir, LAUNCH_FILE_SCRIPT);
 	_cleanup_(close_fd) int fd = -1;
-	int r = 0;
+	int r;
 
 	if (!launch->script)
 		return 0;
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0500);
-	if (fd < 0)
-		return err_set(err, -errno, "cannot write %s: %s", path, strerror(errno));
-	r = write_all(fd, launch->script, strlen(launch->script));
+	r = fd < 0 ? -errno : write_all(fd, launch->script, strlen(launch->script));
 	if (r == 0 && launch->drop_ids && fchown(fd, launch->uid, launch->gid) < 0)
 		r = -errno;
 	if (r < 0)
-		return err_set(err, r, "cannot write %s: %s", path, strerror(-r));
+		return err_set(err, r, "cannot write the job's script to %s: %s", path,
+			       strerror(-r));
 	launch->argv = xreallocarray(launch->argv, launch->n_argv + 2, sizeof(char *));
 	memmove(launch->argv + 1, launch->argv, (launch->n_argv + 1) * sizeof(char *));
 	launch->argv[0] = TAKE_PTR(path);
@@ -112,69 +124,56 @@ static void run(struct launch *launch, const char *leaf, int signal_fd,
 		struct launch_status *status)
 {
 	struct job_process process;
-	struct launch_started started;
 	struct err err = {0};
-	int code = write_script(launch, &err) < 0 ? 126 : 0;
 
-	if (code == 0)
-		code = job_start(launch, leaf, &process, &err);
-	if (code != 0) {
-		status->cause = LAUNCH_CAUSE_LAUNCH;
-		status->exit_code = code;
-		status->end_ns = clock_wall_ns();
-		snprintf(status->error, sizeof(status->error), "%s", err.msg);
+	if (write_script(launch, &err) == 0 && job_fork(launch, leaf, &process, &err) == 0) {
+		supervise(launch, leaf, &process, signal_fd, status);
 		return;
 	}
-	started = (struct launch_started){process.pid, process.start_ns};
-	if (launch_started_write(launch->dir, &started) == 0)
-		hint(launch, LAUNCH_FILE_STARTED);
-	supervise(launch, leaf, &process, signal_fd, status);
-}
-
-/* The end must not be lost, so a disk that is full is waited out; the lock says that we are there.
- */
-static void record_end(const struct launch *launch, const struct launch_status *status)
-{
-	int r;
-
-	while ((r = launch_status_write(launch->dir, status)) < 0) {
-		log_error("cannot write a job's end, trying again job=%" PRIu64 " error=\"%s\"",
-			  launch->job, strerror(-r));
-		sleep(RETRY_S);
-	}
-	hint(launch, LAUNCH_FILE_STATUS);
+	*status = (struct launch_status){
+		.cause = LAUNCH_CAUSE_LAUNCH,
+		.exit_code = NOT_RUNNABLE,
+		.end_ns = clock_wall_ns(),
+		.cpu_ns = -1,
+		.peak_bytes = -1,
+	};
+	memcpy(status->error, err.msg, sizeof(status->error));
 }
 
 int main(void)
 {
 	_cleanup_(launch_finish) struct launch launch = {0};
 	_cleanup_(free_ptr) char *leaf = NULL;
-	struct launch_status status = {.exit_code = -1, .cpu_ns = -1, .peak_bytes = -1};
+	struct launch_status status;
 	struct err err = {0};
-	int signal_fd = open_signals(), r;
+	int signal_fd, r;
 
 	log_init("tgpu-runner", LOG_LEVEL_INFO);
-	fcntl(LAUNCH_LOCK_FD, F_SETFD, FD_CLOEXEC);
-	umask(077);
-	setsid();
-	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	r = signal_fd < 0 ? -errno : read_launch(&launch, &err);
-	if (r < 0) {
-		log_error("%s", err.msg[0] ? err.msg : strerror(-r));
+	if (!has_descriptors()) {
+		log_error("tgpu-runner is started by tgpud, not by hand; see \"tgpu submit --help\"");
+		return 2;
+	}
+	signal_fd = open_signals();
+	if (signal_fd < 0) {
+		log_error("cannot listen to signals: %s", strerror(errno));
 		return 1;
 	}
-	if (launch.cgroup)
-		leaf = cgroup_leaf_create(launch.cgroup, launch.job, launch.attempt,
-					  launch.mem_bytes);
-	r = announce(&launch, leaf);
+	detach();
+	if (read_launch(&launch, &err) < 0) {
+		log_error("%s", err.msg);
+		return 1;
+	}
+	leaf = make_leaf(&launch);
+	r = record_runner(&launch, leaf);
 	if (r < 0) {
-		log_error("cannot write to %s, so nothing is started: %s", launch.dir,
-			  strerror(-r));
+		log_error("nothing is started, because its directory cannot be written to "
+			  "job=%" PRIu64 " dir=%s error=\"%s\"",
+			  launch.job, launch.dir, strerror(-r));
+		remove_leaf(&launch, leaf);
 		return 1;
 	}
 	run(&launch, leaf, signal_fd, &status);
-	record_end(&launch, &status);
-	if (leaf)
-		cgroup_leaf_remove(leaf);
+	record_status(&launch, &status);
+	remove_leaf(&launch, leaf);
 	return 0;
 }

@@ -2,58 +2,80 @@
 /*
  * Kinship from /proc: who descends from whom, who shares a session.
  *
- * A snapshot of /proc is stale when it is complete, so killing goes in rounds: stop whatever
- * descends, look again until nobody new turns up, then kill. A stopped process cannot fork. Cost:
- * one read of /proc/PID/stat per process of the machine and round.
+ * Invariants: a snapshot of /proc is stale when it is complete, so a signal goes to a process only
+ * if pid and start time are still what the snapshot saw, through a pidfd: never to a stranger who
+ * got the pid. And killing goes in rounds: stop all descendants, look again until nobody new turns
+ * up, then kill; a process with a signal pending cannot complete a fork. Only a second thread in
+ * the middle of one can, so callers repeat.
+ * Cost: one read of /proc/PID/stat per process of the machine and round, and a sort.
  */
 #include "runner/sweep.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-#include "common/util.h"
+#include "common/procid.h"
 
 #define STAT_MAX   4096
 #define ROUNDS_MAX 100 /* against a bomb that forks faster than it can be stopped */
 
 struct kin {
 	pid_t pid, parent, session;
+	uint64_t start_ticks;
 	char state;
 	bool marked;
 };
 
 struct snapshot {
-	struct kin *kin; /* owned */
+	struct kin *kin; /* owned; by ascending pid */
 	size_t n, capacity;
+	char boot_id[BOOT_ID_SIZE];
 };
 
+/* proc(5): the fields of /proc/PID/stat after the name, which may hold anything. */
 static int read_kin(const char *name, struct kin *ret_kin)
 {
 	_cleanup_(free_ptr) char *text = NULL;
 	struct kin kin = {.pid = (pid_t)atoi(name)};
-	char path[300], *at;
-	int parent, group, session;
+	char path[300];
+	const char *at;
 
 	snprintf(path, sizeof(path), "/proc/%s/stat", name);
 	if (read_file(path, STAT_MAX, &text, NULL) < 0)
-		return -1;
+		return -ESRCH;
 	at = strrchr(text, ')');
-	if (!at || sscanf(at + 1, " %c %d %d %d", &kin.state, &parent, &group, &session) != 4)
-		return -1;
-	kin.parent = (pid_t)parent;
-	kin.session = (pid_t)session;
+	if (!at || sscanf(at + 1,
+			  " %c %d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
+			  "%*d %" SCNu64,
+			  &kin.state, &kin.parent, &kin.session, &kin.start_ticks) != 4)
+		return -EINVAL;
 	*ret_kin = kin;
 	return 0;
 }
 
-static void take_snapshot(struct snapshot *snapshot)
+static int compare_pids(const void *a, const void *b)
+{
+	const struct kin *left = a, *right = b;
+
+	return (left->pid > right->pid) - (left->pid < right->pid);
+}
+
+static void snapshot_finish(struct snapshot *snapshot)
+{
+	free(snapshot->kin);
+}
+
+static void snapshot_take(struct snapshot *snapshot)
 {
 	DIR *proc = opendir("/proc");
 	const struct dirent *entry;
 	struct kin kin;
 
-	*snapshot = (struct snapshot){0};
+	(void)boot_id_get(snapshot->boot_id);
 	while (proc && (entry = readdir(proc))) {
 		if (entry->d_name[0] < '1' || entry->d_name[0] > '9' ||
 		    read_kin(entry->d_name, &kin) < 0)
@@ -63,17 +85,20 @@ static void take_snapshot(struct snapshot *snapshot)
 	}
 	if (proc)
 		closedir(proc);
+	if (snapshot->n > 0)
+		qsort(snapshot->kin, snapshot->n, sizeof(kin), compare_pids);
 }
 
 static bool is_marked(const struct snapshot *snapshot, pid_t pid)
 {
-	for (size_t i = 0; i < snapshot->n; i++)
-		if (snapshot->kin[i].pid == pid)
-			return snapshot->kin[i].marked;
-	return false;
+	struct kin key = {.pid = pid}, *found;
+
+	found = bsearch(&key, snapshot->kin, snapshot->n, sizeof(key), compare_pids);
+	return found && found->marked;
 }
 
-/* Mark the living descendants; a zombie counts, its children do too. */
+/* Mark the descendants. One pass does it where children have higher pids than their parents, which
+ * is everywhere but where the pids have wrapped around. */
 static void mark_descendants(struct snapshot *snapshot, pid_t root)
 {
 	bool grown = true;
@@ -92,61 +117,65 @@ static void mark_descendants(struct snapshot *snapshot, pid_t root)
 	}
 }
 
-static int send_marked(const struct snapshot *snapshot, int signal, int *ret_running)
+/* Kernels before 5.3 and some containers have no pidfds: better a signal by pid than none. */
+static void send_signal(const struct snapshot *snapshot, const struct kin *kin, int signal)
+{
+	struct procid id = {.pid = kin->pid, .start_ticks = kin->start_ticks};
+	_cleanup_(close_fd) int fd = -1;
+
+	memcpy(id.boot_id, snapshot->boot_id, sizeof(id.boot_id));
+	fd = procid_open(&id);
+	if (fd == -ESRCH)
+		return;
+	if (fd < 0 || syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0) < 0)
+		kill(kin->pid, signal);
+}
+
+/* Signal the marked that live. The number of them. */
+static int signal_marked(const struct snapshot *snapshot, int signal)
 {
 	int found = 0;
 
-	*ret_running = 0;
 	for (size_t i = 0; i < snapshot->n; i++) {
 		const struct kin *kin = &snapshot->kin[i];
 
 		if (!kin->marked || kin->state == 'Z' || kin->state == 'X')
 			continue;
 		found++;
-		*ret_running += kin->state != 'T';
-		kill(kin->pid, signal);
+		send_signal(snapshot, kin, signal);
 	}
 	return found;
 }
 
 int sweep_signal(pid_t root, int signal)
 {
-	struct snapshot snapshot;
-	int found, running;
+	_cleanup_(snapshot_finish) struct snapshot snapshot = {0};
 
-	take_snapshot(&snapshot);
+	snapshot_take(&snapshot);
 	mark_descendants(&snapshot, root);
-	found = send_marked(&snapshot, signal, &running);
-	free(snapshot.kin);
-	return found;
+	return signal_marked(&snapshot, signal);
 }
 
-int sweep_descendants(pid_t root)
+int sweep_kill(pid_t root)
 {
-	int running = 1;
+	int found = -1, before = 0;
 
-	for (int round = 0; running > 0 && round < ROUNDS_MAX; round++) {
-		struct snapshot snapshot;
-
-		take_snapshot(&snapshot);
-		mark_descendants(&snapshot, root);
-		send_marked(&snapshot, SIGSTOP, &running);
-		free(snapshot.kin);
+	/* Those who are stopped stay, so the same number means the same ones. */
+	for (int round = 0; found != before && round < ROUNDS_MAX; round++) {
+		before = found;
+		found = sweep_signal(root, SIGSTOP);
 	}
-	return sweep_signal(root, SIGKILL);
+	return found > 0 ? sweep_signal(root, SIGKILL) : 0;
 }
 
 int sweep_session(pid_t session)
 {
-	struct snapshot snapshot;
-	int found, running;
+	_cleanup_(snapshot_finish) struct snapshot snapshot = {0};
 
 	if (session <= 0)
 		return 0;
-	take_snapshot(&snapshot);
+	snapshot_take(&snapshot);
 	for (size_t i = 0; i < snapshot.n; i++)
 		snapshot.kin[i].marked = snapshot.kin[i].session == session;
-	found = send_marked(&snapshot, SIGKILL, &running);
-	free(snapshot.kin);
-	return found;
+	return signal_marked(&snapshot, SIGKILL);
 }

@@ -186,13 +186,14 @@ static void tell_shortage(const struct teller *teller)
 {
 	const struct why *why = teller->why;
 	const struct ledger *ledger = sched_ledger(teller->sched);
-	const struct node *node = &ledger->nodes[why->node];
+	const struct node *node;
 	char need[32], have[32];
 
 	if (ledger->n_nodes == 0) {
 		tell(teller, "there are no nodes");
 		return;
 	}
+	node = &ledger->nodes[why->node];
 	if (short_of_gpus(why)) {
 		tell(teller, "needs %u GPU%s%s%s%s%s; %u of %u suitable ones are free on %s",
 		     why->request.num_gpus, plural(why->request.num_gpus),

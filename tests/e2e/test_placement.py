@@ -79,7 +79,7 @@ def test_dgx1v_through_nvml_gets_an_nv2_pair_and_a_best_quad(nvml_tgpu_factory):
 
 
 def test_foreign_processes_keep_their_gpu(nvml_tgpu_factory):
-    tgpu = nvml_tgpu_factory(FIXTURES / "dgx1v.nvml", extra="proc 3 {pid} 4000 C\n")
+    tgpu = nvml_tgpu_factory(FIXTURES / "dgx1v.nvml", extra="proc gpu=3 pid={pid} mem=4000 kind=C\n")
     states = {gpu["index"]: gpu for gpu in tgpu.api("GET", "/v1/gpus")[1]["gpus"]}
     assert states[3]["state"] == "foreign" and "pid" in states[3]["reason"]
     job = tgpu.submit("--gpus", "8", "--", "true")

@@ -5,8 +5,9 @@
  *
  * After every operation: the same jobs start on the same GPUs in the same order, with the same head
  * and shadow time; nothing is handed out twice, unready or in part; `why` agrees. In plain cases
- * (fifo, nothing breaks) a head's shadow time never moves to later and it starts by then, and strict
- * fifo starts in order of submit. At the end every job has run; a second run gives the same digest.
+ * (fifo, nothing breaks) a head's shadow time never moves to later and it starts by then, and
+ * strict fifo starts in order of submit. At the end every job has run; a second run gives the same
+ * digest.
  *
  * TGPU_TEST_SEED: the first case (default 1). TGPU_PROPERTY_CASES: how many (default 4000). A case
  * that fails is shrunk by dropping operations one by one and printed.
