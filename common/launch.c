@@ -2,10 +2,10 @@
 /*
  * The records between tgpud and tgpu-runner, written and read.
  *
- * Invariants: a launch record is "key=value\0" pieces, version first; every scalar key exactly once where it is
- * required, at most once elsewhere; unknown keys are refused, because a runner that ignores what it does
- * not know would run a job otherwise than asked. Sizes are bounded before anything is allocated.
- * libc only. Read next: launch_files.c, the three files; runner/main.c.
+ * Invariants: a launch record is "key=value\0" pieces, version first; every scalar key exactly once
+ * where it is required, at most once elsewhere; unknown keys are refused, because a runner that
+ * ignores what it does not know would run a job otherwise than asked. Sizes are bounded before
+ * anything is allocated. libc only. Read next: launch_files.c, the three files; runner/main.c.
  */
 #include "common/launch.h"
 
@@ -184,7 +184,8 @@ static int check_launch(const struct launch *launch, const bool *seen, struct er
 		if (fields[i].required && !seen[i])
 			return err_set(err, -EINVAL, "launch record: %s is missing", fields[i].key);
 	if (!launch->script && launch->n_argv == 0)
-		return err_set(err, -EINVAL, "launch record: neither arg nor script: nothing to run");
+		return err_set(err, -EINVAL,
+			       "launch record: neither arg nor script: nothing to run");
 	if (launch->dir[0] != '/' || launch->cwd[0] != '/' || launch->output[0] != '/' ||
 	    (launch->error && launch->error[0] != '/'))
 		return err_set(err, -EINVAL, "launch record: a path is not absolute");

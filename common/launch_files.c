@@ -2,8 +2,9 @@
 /*
  * The three files a runner leaves: runner, started, status.
  *
- * Invariants: a file is complete or absent: written aside, renamed; the last line "end=1" proves it whole. A
- * durable one has been fsync'ed, and its directory after the rename.
+ * Invariants: a file is complete or absent: written aside, renamed; the last line "end=1" proves it
+ * whole. A durable one has been fsync'ed, and its directory after the rename. Unknown keys are
+ * passed over, so that a daemon reads what a newer runner wrote.
  */
 #include "common/launch.h"
 
@@ -123,7 +124,8 @@ static bool cut(struct reader *reader)
 	return *line == '\0' && reader->len > 0;
 }
 
-static int read_record(const char *dir, const char *name, struct err *err, struct reader *ret_reader)
+static int read_record(const char *dir, const char *name, struct err *err,
+		       struct reader *ret_reader)
 {
 	_cleanup_(free_ptr) char *path = xasprintf("%s/%s", dir, name);
 	struct reader reader = {.name = name, .err = err};
@@ -161,7 +163,8 @@ int launch_runner_read(const char *dir, struct launch_runner *ret_runner, struct
 		return r;
 	runner.runner.pid = (pid_t)get_number(&reader, "pid", 1, INT32_MAX);
 	runner.runner.start_ticks = (uint64_t)get_number(&reader, "start_ticks", 0, INT64_MAX);
-	snprintf(runner.runner.boot_id, sizeof(runner.runner.boot_id), "%s", get(&reader, "boot_id"));
+	snprintf(runner.runner.boot_id, sizeof(runner.runner.boot_id), "%s",
+		 get(&reader, "boot_id"));
 	cgroup = get(&reader, "cgroup");
 	if (!reader.failed) {
 		runner.cgroup = *cgroup ? xstrdup(cgroup) : NULL;

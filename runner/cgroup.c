@@ -114,31 +114,35 @@ static bool has_memory(const char *base)
 	return text && strstr(text, "memory");
 }
 
+/* Make `base` in the group `own`. The kernel lets a process be moved only by who may write the
+ * cgroup.procs of what both groups have in common, which is `own`. */
+static int make_base(const char *own, const char *base)
+{
+	_cleanup_(free_ptr) char *procs = xasprintf("%s/cgroup.procs", own);
+
+	if (faccessat(AT_FDCWD, procs, W_OK, AT_EACCESS) < 0)
+		return -errno;
+	return mkdir(base, 0755) < 0 && errno != EEXIST ? -errno : 0;
+}
+
 char *cgroup_base_create(const char *key, char *text, size_t size)
 {
+	static const char without[] =
+		"jobs are ended by process kinship, and memory limits are not enforced";
 	const char *mount = find_mount();
-	_cleanup_(free_ptr) char *own = own_group(), *base = NULL;
+	_cleanup_(free_ptr) char *path = own_group(), *own = NULL, *base = NULL;
+	int r;
 
-	if (!mount || !own) {
-		snprintf(text, size,
-			 "no cgroup2 hierarchy is mounted: jobs are ended by process "
-			 "kinship, and memory limits are not enforced");
+	if (!mount || !path) {
+		snprintf(text, size, "no cgroup2 hierarchy is mounted: %s", without);
 		return NULL;
 	}
-	base = xasprintf("%s%s/tgpu-%08" PRIx32, mount, STREQ(own, "/") ? "" : own, hash_text(key));
-	if (mkdir(base, 0755) < 0 && errno != EEXIST) {
-		snprintf(text, size,
-			 "cannot make a group in %s (%s): jobs are ended by process kinship, and "
-			 "memory limits are not enforced",
-			 own, strerror(errno));
-		return NULL;
-	}
-	if (faccessat(AT_FDCWD, procs, W_OK, AT_EACCESS) < 0) {
-		rmdir(base);
-		snprintf(text, size,
-			 "processes may not be moved within %s (%s): jobs are ended by process "
-			 "kinship, and memory limits are not enforced",
-			 own, strerror(errno));
+	own = xasprintf("%s%s", mount, STREQ(path, "/") ? "" : path);
+	base = xasprintf("%s/tgpu-%08" PRIx32, own, hash_text(key));
+	r = make_base(own, base);
+	if (r < 0) {
+		snprintf(text, size, "cannot make a group in %s (%s): %s", path, strerror(-r),
+			 without);
 		return NULL;
 	}
 	enable_controllers(base);

@@ -91,8 +91,7 @@ int job_explain(const struct launch *launch, const struct job_failure *failure, 
 
 	switch (failure->step) {
 	case JOB_STEP_EXEC: return explain_exec(launch->argv[0], failure->error, err);
-	case JOB_STEP_INTERPRETER:
-		return explain_interpreter(launch->argv[0], failure->error, err);
+	case JOB_STEP_INTERPRETER: return explain_interpreter(launch->argv[0], failure->error, err);
 	case JOB_STEP_OUTPUT:
 	case JOB_STEP_ERROR: return explain_log(launch, failure, err);
 	case JOB_STEP_CWD:

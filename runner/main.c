@@ -150,7 +150,8 @@ int main(void)
 
 	log_init("tgpu-runner", LOG_LEVEL_INFO);
 	if (!has_descriptors()) {
-		log_error("tgpu-runner is started by tgpud, not by hand; see \"tgpu submit --help\"");
+		log_error(
+			"tgpu-runner is started by tgpud, not by hand; see \"tgpu submit --help\"");
 		return 2;
 	}
 	signal_fd = open_signals();

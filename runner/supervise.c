@@ -52,16 +52,16 @@ struct watch {
 	enum phase phase;
 	bool failed; /* nothing ran: failure */
 	struct job_failure failure;
-	bool told;		/* ended by the runner: cause says why */
+	bool told; /* ended by the runner: cause says why */
 	enum launch_cause cause;
-	bool first_gone;	/* the first process has been reaped: wait_status */
+	bool first_gone; /* the first process has been reaped: wait_status */
 	int wait_status;
-	int64_t start_ns;	/* wall clock; TIME_UNKNOWN before the exec */
-	int64_t limit_at_ns;	/* monotonic; TIME_NEVER */
-	int64_t kill_at_ns;	/* end of the grace, then the next kill; TIME_NEVER */
-	int64_t stuck_at_ns;	/* when to say that it does not die; TIME_NEVER */
+	int64_t start_ns;    /* wall clock; TIME_UNKNOWN before the exec */
+	int64_t limit_at_ns; /* monotonic; TIME_NEVER */
+	int64_t kill_at_ns;  /* end of the grace, then the next kill; TIME_NEVER */
+	int64_t stuck_at_ns; /* when to say that it does not die; TIME_NEVER */
 	int64_t rekill_ms;
-	int64_t cpu_ns;		/* summed over the reaped, as is the next */
+	int64_t cpu_ns; /* summed over the reaped, as is the next */
 	int64_t max_rss_bytes;
 };
 
@@ -81,8 +81,7 @@ static void ask(const struct watch *watch)
 static void begin_ending(struct watch *watch)
 {
 	watch->phase = PHASE_ENDING;
-	watch->kill_at_ns =
-		time_add(clock_mono_ns(), watch->launch->grace_ms * NS_PER_MS);
+	watch->kill_at_ns = time_add(clock_mono_ns(), watch->launch->grace_ms * NS_PER_MS);
 	ask(watch);
 }
 
@@ -130,8 +129,7 @@ static void take_report(struct watch *watch)
 	watch->phase = PHASE_RUNNING;
 	watch->start_ns = clock_wall_ns();
 	if (watch->launch->limit_ms > 0)
-		watch->limit_at_ns =
-			time_add(clock_mono_ns(), watch->launch->limit_ms * NS_PER_MS);
+		watch->limit_at_ns = time_add(clock_mono_ns(), watch->launch->limit_ms * NS_PER_MS);
 	record_started(watch->launch, watch->job, watch->start_ns);
 }
 
@@ -272,7 +270,8 @@ static void fill_end(const struct watch *watch, int64_t oom_kills, struct launch
 		memcpy(status->error, err.msg, sizeof(status->error));
 		return;
 	}
-	status->exit_code = WIFEXITED(wait_status) && !watch->failed ? WEXITSTATUS(wait_status) : -1;
+	status->exit_code =
+		WIFEXITED(wait_status) && !watch->failed ? WEXITSTATUS(wait_status) : -1;
 	status->signal = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
 	status->cause = status->signal ? LAUNCH_CAUSE_SIGNAL : LAUNCH_CAUSE_EXIT;
 	if (watch->told)

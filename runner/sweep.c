@@ -13,6 +13,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -160,7 +161,7 @@ int sweep_kill(pid_t root)
 {
 	int found = -1, before = 0;
 
-	/* Those who are stopped stay, so the same number means the same ones. */
+	/* The stopped stay, so the same number twice means that nobody is new. */
 	for (int round = 0; found != before && round < ROUNDS_MAX; round++) {
 		before = found;
 		found = sweep_signal(root, SIGSTOP);

@@ -39,7 +39,7 @@ class UnixConnection(http.client.HTTPConnection):
 class Tgpu:
     """A daemon, and the command line to talk to it."""
 
-    def __init__(self, gpus="simulated:8", config="", daemon_env=None, fake_nvml=None):
+    def __init__(self, gpus="simulated:8", config="", daemon_env=None, fake_nvml=None, arguments=()):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="tgpu-", dir="/tmp"))
         self.state = self.dir / "state"
         self.socket = self.dir / "s"
@@ -47,6 +47,7 @@ class Tgpu:
         self.config.write_text(config)
         self.id = uuid.uuid4().hex
         self.fake_nvml = fake_nvml
+        self.arguments = arguments
         self.env = {
             "PATH": os.environ["PATH"], "HOME": str(self.dir), "LC_ALL": "C",
             "TGPU_STATE_DIR": str(self.state), "TGPU_SOCKET": str(self.socket),
@@ -72,7 +73,7 @@ class Tgpu:
         ready, theirs = os.pipe()
         with open(self.dir / "tgpud.log", "ab") as log:
             process = subprocess.Popen(
-                [TGPUD, "--ready-fd", str(theirs)], env={**self.env, **self.daemon_env, **more},
+                [TGPUD, *self.arguments, "--ready-fd", str(theirs)], env={**self.env, **self.daemon_env, **more},
                 pass_fds=[theirs], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
                 start_new_session=True)
         os.close(theirs)

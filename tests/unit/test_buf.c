@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* buf.h: always terminated, empty is "", taking leaves nothing behind. */
 #include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #include <cmocka.h>

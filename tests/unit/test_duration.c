@@ -2,6 +2,9 @@
 /* duration.h: durations, times (across DST and ends of months) and sizes. */
 #include <inttypes.h>
 #include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <time.h>
 

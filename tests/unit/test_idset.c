@@ -3,6 +3,9 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #include <cmocka.h>

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""The HTTP API: docs/api.md against the routes, refusals, limits, clients that misbehave."""
+import json
+import re
+import socket
+
+import pytest
+
+from harness import ROOT
+
+pytestmark = pytest.mark.sanitize
+
+
+def test_every_route_is_documented_and_every_documented_route_exists(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    table = (ROOT / "docs" / "api.md").read_text().split("## Routes")[1].split("###")[0]
+    documented = set(re.findall(r"`(GET|POST) (/v1/\S+)`", table))
+    source = (ROOT / "daemon" / "api.c").read_text()
+    assert documented == set(re.findall(r'\{"(GET|POST)", "([^"]+)"', source))
+    for method, path in documented - {("POST", "/v1/shutdown")}:
+        status, answer = tgpu.api(method, path.replace("ID", "1"), None if method == "GET" else {})
+        assert status in (200, 400, 404), (method, path, status, answer)
+        other = "POST" if method == "GET" else "GET"
+        if (other, path) not in documented:
+            assert tgpu.api(other, path.replace("ID", "1"))[0] in (405, 404)
+
+
+@pytest.mark.parametrize("method, path, body, status, says", [
+    ("GET", "/v1/nope", None, 404, "/v1/nope"),
+    ("GET", "/", None, 404, "docs/api.md"),
+    ("DELETE", "/v1/jobs", None, 405, "DELETE"),
+    ("GET", "/v1/jobs/0", None, 404, "/v1/jobs/0"),
+    ("GET", "/v1/jobs/7", None, 404, "7"),
+    ("GET", "/v1/jobs/7/why", None, 404, "7"),
+    ("GET", "/v1/jobs/99999999999999999999999", None, 404, "no job"),
+    ("GET", "/v1/jobs?state=asleep", None, 400, "asleep"),
+    ("GET", "/v1/jobs?limit=0", None, 400, "limit"),
+    ("GET", "/v1/jobs?limit=100000", None, 400, "limit"),
+    ("GET", "/v1/jobs?uid=me", None, 400, "uid"),
+    ("GET", "/v1/jobs?ids=5-3", None, 400, "3-5"),
+    ("GET", "/v1/jobs?order=sideways", None, 400, "sideways"),
+    ("GET", "/v1/jobs?after=yesterday", None, 400, "after"),
+    ("POST", "/v1/jobs", "{", 400, "JSON"),
+    ("POST", "/v1/jobs", "[]", 400, "object"),
+    ("POST", "/v1/jobs", '{"command": "a", "command": "b"}', 400, "JSON"),
+    ("POST", "/v1/jobs", '{"command": ["true"]}', 400, "cwd"),
+    ("POST", "/v1/jobs", '{"command": ["true"], "cwd": "relative"}', 400, "cwd"),
+    ("POST", "/v1/jobs", '{"cwd": "/"}', 400, "command"),
+    ("POST", "/v1/jobs", '{"command": ["true"], "cwd": "/", "gpus": 2}', 400, "num_gpus"),
+    ("POST", "/v1/jobs", '{"command": ["true"], "cwd": "/", "num_gpus": "2.5"}', 400, "num_gpus"),
+    ("POST", "/v1/jobs", '{"command": ["true"], "cwd": "/", "num_gpus": 3}', 400, "largest node has 2"),
+    ("POST", "/v1/jobs", '{"command": ["true"], "cwd": "/", "gpu_type": "h100", "num_gpus": 1}', 400, "h100"),
+    ("POST", "/v1/jobs", '{"command": ["true"], "cwd": "/", "cpus": 4000}', 400, "cpus"),
+    ("POST", "/v1/jobs", '{"command": ["true"], "cwd": "/", "mem": "900T"}', 400, "mem"),
+    ("POST", "/v1/jobs/cancel", "{}", 400, "ids"),
+    ("POST", "/v1/jobs/cancel", '{"ids": "x"}', 400, "list of job ids"),
+    ("POST", "/v1/jobs/hold", '{"ids": 5}', 400, "ids"),
+])
+def test_refusals_name_what_is_wrong(tgpu_factory, method, path, body, status, says):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    connection_body = None if body is None else body
+    from harness import UnixConnection
+    connection = UnixConnection(tgpu.socket)
+    connection.request(method, path, connection_body)
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    assert answer.status == status, text
+    assert says in json.loads(text)["error"], text
+    assert tgpu.api("GET", "/v1/jobs?state=all")[1]["jobs"] == []
+
+
+def test_a_body_beyond_the_limit_is_refused_and_the_daemon_lives(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1", config="max_body = 64K\n")
+    status, answer = tgpu.api("POST", "/v1/jobs", {"command": ["x" * 100_000], "cwd": "/"})
+    assert status == 413 and "max_body" in answer["error"]
+    assert tgpu.wait(tgpu.submit("--", "true"))["state"] == "finished"
+
+
+def test_jobs_per_user_are_limited(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1", config="max_jobs_per_user = 2\n")
+    for _ in range(2):
+        tgpu.submit("--hold", "--", "true")
+    done = tgpu.cli("submit", "--", "true")
+    assert done.returncode == 1 and "max_jobs_per_user" in done.stderr
+    tgpu.cli("cancel", "1")
+    assert tgpu.submit("--hold", "--", "true") == 3
+
+
+def test_clients_that_stall_or_talk_nonsense_harm_nobody(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1", config="max_connections = 50\n")
+    stalled = []
+    for text in [b"", b"POST /v1/jobs HTTP/1.1\r\nContent-Length: 100\r\n\r\n{", b"\0\xff\n\n", b"GET " + b"x" * 5000] * 8:
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(str(tgpu.socket))
+        client.sendall(text)
+        stalled.append(client)
+    assert tgpu.wait(tgpu.submit("--", "true"))["state"] == "finished"
+    for client in stalled:
+        client.close()
+
+
+def test_a_wait_is_answered_by_the_change_it_waits_for(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    job = tgpu.submit("--hold", "--", "true")
+    _, before = tgpu.api("GET", f"/v1/jobs?ids={job}")
+    assert [shown["id"] for shown in before["jobs"]] == [job]
+    import threading
+    answers = []
+    waiter = threading.Thread(target=lambda: answers.append(
+        tgpu.api("GET", f"/v1/jobs?ids={job}&after={before['revision']}")))
+    waiter.start()
+    tgpu.cli("release", str(job))
+    waiter.join()
+    assert answers[0][1]["jobs"][0]["revision"] > before["revision"]
+
+
+def test_one_bad_id_costs_the_others_nothing(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    jobs = [tgpu.submit("--hold", "--", "true") for _ in range(3)]
+    _, answer = tgpu.api("POST", "/v1/jobs/cancel", {"ids": "1,3,99"})
+    by_id = {result["id"]: result for result in answer["results"]}
+    assert by_id[1]["ok"] and by_id[3]["ok"] and not by_id[99]["ok"] and by_id[99]["status"] == 404
+    assert tgpu.job(jobs[1])["state"] == "queued"
+    _, again = tgpu.api("POST", "/v1/jobs/cancel", {"ids": "1"})
+    assert again["results"][0]["status"] == 409
