@@ -114,11 +114,17 @@ static int adopt(struct client *client, int fd, const char *path)
 	return 0;
 }
 
+static bool is_set(const char *variable)
+{
+	const char *value = getenv(variable);
+
+	return value && *value;
+}
+
 int client_open(struct client *client, enum client_start start, struct err *err)
 {
 	_cleanup_(paths_finish) struct paths paths = {0};
-	bool named = getenv("TGPU_SOCKET") && getenv("TGPU_SOCKET")[0];
-	bool placed = getenv("TGPU_STATE_DIR") && getenv("TGPU_STATE_DIR")[0];
+	bool named = is_set("TGPU_SOCKET"), placed = is_set("TGPU_STATE_DIR");
 	bool may_start = start == CLIENT_START && (!named || placed);
 	int r;
 

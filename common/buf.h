@@ -5,7 +5,7 @@
 #include "common/util.h"
 
 struct buf {
-	char *data;	/* owned; NULL while empty, else terminated at data[len] */
+	char *data; /* owned; NULL while empty, else terminated at data[len] */
 	size_t len;
 	size_t capacity;
 };

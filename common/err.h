@@ -12,8 +12,8 @@
 #include "common/util.h"
 
 struct err {
-	int code;	/* negative errno, 0 while nothing failed */
-	char msg[256];	/* one sentence, no newline; cut off if longer */
+	int code;      /* negative errno, 0 while nothing failed */
+	char msg[256]; /* one sentence, no newline; cut off if longer */
 };
 
 /* Record a failure and return `code`, so that callers write `return err_set(err, -EINVAL, ...)`. */

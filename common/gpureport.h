@@ -28,44 +28,45 @@ enum gpu_health {
 
 struct gpu_process {
 	pid_t pid;
-	int64_t mem_bytes;   /* on this GPU; GPU_UNKNOWN */
-	int64_t uid;	     /* GPU_UNKNOWN */
-	char kind;	     /* 'C' compute, 'G' graphics, 'M' MPS, '?' unknown, as nvidia-smi prints them */
-	char name[64];	     /* comm, "" when unknown */
-	char *cgroup;	     /* path in the cgroup2 hierarchy ("/user.slice/..."), NULL when unknown */
-	pid_t *ancestors;    /* parent, grandparent, ... as far as known, without pid 1 */
+	int64_t mem_bytes; /* on this GPU; GPU_UNKNOWN */
+	int64_t uid;	   /* GPU_UNKNOWN */
+	char kind; /* 'C' compute, 'G' graphics, 'M' MPS, '?' unknown, as nvidia-smi prints them */
+	char name[64];	  /* comm, "" when unknown */
+	char *cgroup;	  /* path in the cgroup2 hierarchy ("/user.slice/..."), NULL when unknown */
+	pid_t *ancestors; /* parent, grandparent, ... as far as known, without pid 1 */
 	size_t n_ancestors;
 };
 
 struct gpu_info {
-	char uuid[96];	     /* "GPU-...", "MIG-...", "SIM-..." */
-	char name[96];	     /* "Tesla V100-SXM2-16GB" */
-	char vendor[16];     /* "nvidia", "amd", "intel", "simulated" */
-	char bus_id[32];     /* "0000:07:00.0", lower case, "" when unknown */
-	int index;	     /* the ordinal CUDA_DEVICE_ORDER=PCI_BUS_ID (or ROCR) gives it; -1 unknown */
-	int minor;	     /* /dev/nvidia<minor>; -1 unknown */
-	int numa;	     /* -1 unknown */
-	char cpus[256];	     /* near CPUs as a list "0-11,24-35", "" when unknown */
-	char parent[96];     /* MIG instance: UUID of the whole GPU; else "" */
-	bool mig_enabled;    /* a whole GPU in MIG mode: shown, never given to a job itself */
+	char uuid[96];	 /* "GPU-...", "MIG-...", "SIM-..." */
+	char name[96];	 /* "Tesla V100-SXM2-16GB" */
+	char vendor[16]; /* "nvidia", "amd", "intel", "simulated" */
+	char bus_id[32]; /* "0000:07:00.0", lower case, "" when unknown */
+	int index; /* the ordinal CUDA_DEVICE_ORDER=PCI_BUS_ID (or ROCR) gives it; -1 unknown */
+	int minor; /* /dev/nvidia<minor>; -1 unknown */
+	int numa;  /* -1 unknown */
+	char cpus[256];	  /* near CPUs as a list "0-11,24-35", "" when unknown */
+	char parent[96];  /* MIG instance: UUID of the whole GPU; else "" */
+	bool mig_enabled; /* a whole GPU in MIG mode: shown, never given to a job itself */
 	enum gpu_health health;
 	char health_reason[128]; /* "" while ok */
 	int64_t mem_total_bytes; /* these and below: GPU_UNKNOWN when unknown */
-	int64_t mem_used_bytes;	 /* by processes, without what the driver reserves where it can tell */
+	int64_t mem_used_bytes;	 /* by processes, without what the driver reserves where it can tell
+				  */
 	int64_t utilization_percent;
 	int64_t power_mw;
 	int64_t temperature_c;
-	int64_t energy_mj;	 /* since the driver was loaded */
-	bool processes_known;	 /* false: this backend cannot list them */
+	int64_t energy_mj;	       /* since the driver was loaded */
+	bool processes_known;	       /* false: this backend cannot list them */
 	struct gpu_process *processes; /* owned */
 	size_t n_processes;
 };
 
 struct gpu_report {
-	char source[32];  /* "nvml", "nvidia-smi", "sysfs", "simulated", "none" */
-	char driver[96];  /* driver version, "" when unknown */
-	bool simulated;	  /* these GPUs do not exist; everything shown of them says so */
-	int64_t time_ns;  /* wall clock when the probe BEGAN: holders seen are not older than this */
+	char source[32]; /* "nvml", "nvidia-smi", "sysfs", "simulated", "none" */
+	char driver[96]; /* driver version, "" when unknown */
+	bool simulated;	 /* these GPUs do not exist; everything shown of them says so */
+	int64_t time_ns; /* wall clock when the probe BEGAN: holders seen are not older than this */
 	struct gpu_info *gpus; /* owned, in order of bus id (index order) */
 	size_t n_gpus;
 	struct gpu_link *links; /* owned, n_gpus x n_gpus, row by row, symmetric */
@@ -73,7 +74,8 @@ struct gpu_report {
 	size_t n_warnings;
 };
 
-/* Make an empty report with room for `n_gpus` GPUs, all attributes unknown and all links unknown. */
+/* Make an empty report with room for `n_gpus` GPUs, all attributes unknown and all links unknown.
+ */
 void gpu_report_init(struct gpu_report *report, size_t n_gpus);
 
 /* Release everything. Accepts a zeroed report. For _cleanup_ as well. */

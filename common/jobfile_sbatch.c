@@ -184,18 +184,25 @@ static const char *show(const struct jobfile_option *option, char buf[SHOWN_SIZE
 
 static int refuse_unknown(const struct jobfile_option *option, struct err *err)
 {
-	const char *names[ARRAY_SIZE(options)], *closest;
+	const char *names[64 + ARRAY_SIZE(options)], *closest = NULL;
 	char shown[SHOWN_SIZE], quoted[UTF8_QUOTE_SIZE];
+	size_t n, n_names = 0;
+	const struct jobspec_field *fields = jobspec_fields(&n);
 
+	for (size_t i = 0; i < n && n_names < 64; i++)
+		if (fields[i].sbatch)
+			names[n_names++] = fields[i].sbatch;
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
-		names[i] = options[i].name;
-	closest = option->name ? suggest_closest(option->name, names, ARRAY_SIZE(names)) : NULL;
+		names[n_names++] = options[i].name;
+	if (option->name)
+		closest = suggest_closest(option->name, names, n_names);
+	utf8_quote(show(option, shown), quoted);
 	if (closest)
 		return err_set(err, -EINVAL, "#SBATCH option %s is unknown; did you mean --%s?",
-			       utf8_quote(option->name, quoted), closest);
+			       quoted, closest);
 	return err_set(err, -EINVAL,
 		       "#SBATCH option %s is unknown; take it out or write its #TGPU counterpart",
-		       utf8_quote(show(option, shown), quoted));
+		       quoted);
 }
 
 int jobfile_sbatch_takes(const struct jobfile_option *option, enum jobfile_value *ret_value,

@@ -135,22 +135,30 @@ static int take_option(const struct words *words, size_t *at, char *name,
 	return 0;
 }
 
-/* The value an option needs, from the next word where none is attached. */
+/* "--gpus" or "-G", as it was written. */
+static const char *show(const struct jobfile_option *option, char buf[UTF8_QUOTE_SIZE])
+{
+	if (option->name)
+		snprintf(buf, UTF8_QUOTE_SIZE, "--%s", option->name);
+	else
+		snprintf(buf, UTF8_QUOTE_SIZE, "-%c", option->letter);
+	return buf;
+}
+
+/* The value of an option that is known, from the next word where none is attached. */
 static int take_value(const struct words *words, size_t *at, enum jobfile_value kind,
 		      struct jobfile_option *option, struct err *err)
 {
+	char shown[UTF8_QUOTE_SIZE], quoted[UTF8_QUOTE_SIZE];
+
 	if (kind == JOBFILE_VALUE_NONE && option->value)
-		return err_set(err, -EINVAL, "%s%s%c takes no value, but \"%.60s\" is given",
-			       option->name ? "--" : "-", option->name ? option->name : "",
-			       option->name ? ' ' : option->letter, option->value);
+		return err_set(err, -EINVAL, "%s takes no value; take %s away", show(option, shown),
+			       utf8_quote(option->value, quoted));
 	if (kind != JOBFILE_VALUE_REQUIRED || option->value)
 		return 0;
-	if (*at == words->n && option->name)
-		return err_set(err, -EINVAL, "--%.60s needs a value; write --%.60s=VALUE",
-			       option->name, option->name);
 	if (*at == words->n)
-		return err_set(err, -EINVAL, "-%c needs a value; write it behind the letter",
-			       option->letter);
+		return err_set(err, -EINVAL, "%s needs a value; write it behind the option",
+			       show(option, shown));
 	option->value = words->word[(*at)++];
 	return 0;
 }
@@ -168,9 +176,8 @@ static const struct jobspec_field *field_by_letter(char letter)
 
 static int refuse_unknown(const struct jobfile_option *option, struct err *err)
 {
-	const char letter[] = {'-', option->letter, '\0'};
+	char shown[UTF8_QUOTE_SIZE], quoted[UTF8_QUOTE_SIZE];
 	const char *names[64], *closest = NULL;
-	char quoted[UTF8_QUOTE_SIZE];
 	size_t n, n_names = 0;
 	const struct jobspec_field *fields = jobspec_fields(&n);
 
@@ -179,7 +186,7 @@ static int refuse_unknown(const struct jobfile_option *option, struct err *err)
 			names[n_names++] = fields[i].option;
 	if (option->name)
 		closest = suggest_closest(option->name, names, n_names);
-	utf8_quote(option->name ? option->name : letter, quoted);
+	utf8_quote(show(option, shown), quoted);
 	if (closest)
 		return err_set(err, -EINVAL, TGPU_WORD " option %s is unknown; did you mean --%s?",
 			       quoted, closest);

@@ -2,7 +2,8 @@
 /*
  * What tgpud tells tgpu-runner, and what the runner leaves behind: the contract of one attempt.
  *
- * tgpud makes the attempt's directory DIR, opens DIR/lock and takes flock(LOCK_EX) on it, and spawns
+ * tgpud makes the attempt's directory DIR, opens DIR/lock and takes flock(LOCK_EX) on it, and
+ * spawns
  *
  *     tgpu-runner            fd 0,1 /dev/null   fd 2 the daemon's log
  *                            fd 3 a memfd with the launch record      (LAUNCH_SPEC_FD)
@@ -18,8 +19,8 @@
  *     started  the job's program is executing.
  *     status   all is over and the job's processes are gone. fsync'ed, with its directory.
  *
- * and after each sends one datagram "ID ATTEMPT FILE" to the daemon's hint socket. A hint carries no
- * truth: the files do, so a hint lost while no daemon runs costs nothing.
+ * and after each sends one datagram "ID ATTEMPT FILE" to the daemon's hint socket. A hint carries
+ * no truth: the files do, so a hint lost while no daemon runs costs nothing.
  *
  * Signals to the runner: SIGTERM ends the job by its signal, grace and kill; SIGINT kills it now.
  * The runner keeps the time limit by itself, whether or not a daemon lives.
@@ -41,39 +42,41 @@
 #define LAUNCH_FILE_STATUS  "status"
 #define LAUNCH_FILE_SCRIPT  "script"
 
-#define LAUNCH_RECORD_MAX (16u << 20) /* bytes of one launch record: environment and script bounds */
+#define LAUNCH_RECORD_MAX \
+	(16u << 20) /* bytes of one launch record: environment and script bounds */
 
 /* The launch record. Strings are owned after launch_decode(), borrowed for launch_encode(). */
 struct launch {
 	uint64_t job;
-	uint32_t attempt;     /* 1 for the first start */
-	char *dir;	      /* the attempt's directory, absolute */
-	char *hint_socket;    /* path of the daemon's datagram socket; NULL: tell nobody */
-	char *cgroup;	      /* cgroup2 directory in which to make this attempt's leaf; NULL: none */
-	bool drop_ids;	      /* become uid/gid/groups (the runner is root) */
+	uint32_t attempt;  /* 1 for the first start */
+	char *dir;	   /* the attempt's directory, absolute */
+	char *hint_socket; /* path of the daemon's datagram socket; NULL: tell nobody */
+	char *cgroup;	   /* cgroup2 directory in which to make this attempt's leaf; NULL: none */
+	bool drop_ids;	   /* become uid/gid/groups (the runner is root) */
 	uid_t uid;
 	gid_t gid;
-	gid_t *groups;	      /* supplementary, n_groups of them */
+	gid_t *groups; /* supplementary, n_groups of them */
 	size_t n_groups;
-	char *cwd;	      /* absolute */
-	char *output;	      /* absolute path of stdout, appended to */
-	char *error;	      /* of stderr; NULL: the same open file as output */
+	char *cwd;    /* absolute */
+	char *output; /* absolute path of stdout, appended to */
+	char *error;  /* of stderr; NULL: the same open file as output */
 	mode_t umask;
-	char **argv;	      /* NULL-terminated, n_argv words; argv[0] is looked up in the job's PATH */
+	char **argv; /* NULL-terminated, n_argv words; argv[0] is looked up in the job's PATH */
 	size_t n_argv;
-	char *script;	      /* text to be written to DIR/script and executed with argv as arguments */
-	char **env;	      /* NULL-terminated "NAME=value", n_env of them: all the job gets */
+	char *script; /* text to be written to DIR/script and executed with argv as arguments */
+	char **env;   /* NULL-terminated "NAME=value", n_env of them: all the job gets */
 	size_t n_env;
-	int signal;	      /* how to ask for the end: SIGTERM, ... */
-	int64_t grace_ms;     /* from that signal to the kill */
-	int64_t limit_ms;     /* time limit; 0: none */
-	uint64_t mem_bytes;   /* memory limit where the cgroup can hold one; 0: none */
+	int signal;	    /* how to ask for the end: SIGTERM, ... */
+	int64_t grace_ms;   /* from that signal to the kill */
+	int64_t limit_ms;   /* time limit; 0: none */
+	uint64_t mem_bytes; /* memory limit where the cgroup can hold one; 0: none */
 };
 
 /* Serialise into a heap buffer of *ret_len bytes (owned by the caller). */
 void launch_encode(const struct launch *launch, char **ret_data, size_t *ret_len);
 
-/* Parse and check. 0; -EINVAL with a sentence on anything missing, doubled, malformed or unknown. */
+/* Parse and check. 0; -EINVAL with a sentence on anything missing, doubled, malformed or unknown.
+ */
 int launch_decode(const char *data, size_t len, struct launch *ret_launch, struct err *err);
 
 /* Release what launch_decode() filled in. Accepts a zeroed one. */
@@ -108,19 +111,19 @@ struct launch_started {
 /* DIR/status */
 struct launch_status {
 	enum launch_cause cause;
-	int exit_code;	     /* -1: none (signal, launch) */
-	int signal;	     /* the signal the first process died of; 0: none */
-	int64_t start_ns;    /* TIME_UNKNOWN when it never ran */
+	int exit_code;	  /* -1: none (signal, launch) */
+	int signal;	  /* the signal the first process died of; 0: none */
+	int64_t start_ns; /* TIME_UNKNOWN when it never ran */
 	int64_t end_ns;
-	int64_t cpu_ns;	     /* user + system time of all its processes; -1 unknown */
-	int64_t peak_bytes;  /* peak memory: cgroup, else the largest single process; -1 unknown */
-	char error[256];     /* cause launch: a sentence; else "" */
+	int64_t cpu_ns;	    /* user + system time of all its processes; -1 unknown */
+	int64_t peak_bytes; /* peak memory: cgroup, else the largest single process; -1 unknown */
+	char error[256];    /* cause launch: a sentence; else "" */
 };
 
 /*
- * Write / read the three files under directory descriptor or path `dir`. Writing is atomic (temporary
- * file, rename) and, with `durable`, fsync'ed including the directory. Reading returns 0, -ENOENT
- * when the file is not there, -EINVAL with a sentence when it is not whole.
+ * Write / read the three files under directory descriptor or path `dir`. Writing is atomic
+ * (temporary file, rename) and, with `durable`, fsync'ed including the directory. Reading returns
+ * 0, -ENOENT when the file is not there, -EINVAL with a sentence when it is not whole.
  */
 int launch_runner_write(const char *dir, const struct launch_runner *runner);
 int launch_runner_read(const char *dir, struct launch_runner *ret_runner, struct err *err);

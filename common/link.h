@@ -21,7 +21,7 @@ enum pci_link {
 };
 
 struct gpu_link {
-	uint8_t pci;	/* enum pci_link */
+	uint8_t pci;	 /* enum pci_link */
 	uint8_t nvlinks; /* direct links between the two, 0 when none */
 };
 

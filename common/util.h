@@ -15,25 +15,25 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define STREQ(a, b) (strcmp((a), (b)) == 0)
+#define ARRAY_SIZE(a)	       (sizeof(a) / sizeof((a)[0]))
+#define STREQ(a, b)	       (strcmp((a), (b)) == 0)
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /* Run fn(&variable) when the variable leaves its scope. */
 #define _cleanup_(fn) __attribute__((cleanup(fn)))
 
 /* Hand over: yield the value and leave NULL (or -1) behind, so that a _cleanup_ does nothing. */
-#define TAKE_PTR(p)                                                                                \
-	({                                                                                         \
-		__typeof__(p) taken_ = (p);                                                        \
-		(p) = NULL;                                                                        \
-		taken_;                                                                            \
+#define TAKE_PTR(p)                         \
+	({                                  \
+		__typeof__(p) taken_ = (p); \
+		(p) = NULL;                 \
+		taken_;                     \
 	})
-#define TAKE_FD(fd)                                                                                \
-	({                                                                                         \
-		int taken_ = (fd);                                                                 \
-		(fd) = -1;                                                                         \
-		taken_;                                                                            \
+#define TAKE_FD(fd)                \
+	({                         \
+		int taken_ = (fd); \
+		(fd) = -1;         \
+		taken_;            \
 	})
 
 /* Allocate; abort when there is no memory. The caller owns the result and frees it with free(). */

@@ -151,35 +151,57 @@ static void tell(const struct teller *teller, const char *fmt, ...)
 	teller->say(teller->ctx, sentence);
 }
 
-static const struct running *holder_of(const struct sched *sched, uint32_t node, unsigned slot)
+/* The slots of this node that a running job holds. */
+static uint64_t slots_of(const struct running *running, uint32_t node)
 {
-	size_t n;
-	const struct running *running = sched_running(sched, &n);
+	uint64_t slots = 0;
 
-	for (size_t i = 0; i < n; i++)
-		for (size_t p = 0; p < running[i].alloc.n_parts; p++)
-			if (running[i].alloc.parts[p].node == node &&
-			    running[i].alloc.parts[p].gpus & (UINT64_C(1) << slot))
-				return &running[i];
-	return NULL;
+	for (size_t p = 0; p < running->alloc.n_parts; p++)
+		if (running->alloc.parts[p].node == node)
+			slots |= running->alloc.parts[p].gpus;
+	return slots;
 }
 
-static void tell_holder(const struct teller *teller, const struct node *node, unsigned slot)
+static void tell_job(const struct teller *teller, const struct node *node, uint64_t slots,
+		     const struct running *holder)
 {
-	const struct running *holder = holder_of(teller->sched, teller->why->node, slot);
-	const struct node_gpu *gpu = &node->gpus[slot];
+	_cleanup_(buf_finish) struct buf labels = {0};
+	const char *verb = slots & (slots - 1) ? "are" : "is";
 	char span[32];
 
-	if (holder && holder->end_ns < TIME_NEVER && holder->end_ns > teller->now_ns)
-		tell(teller, "%s is held by job %" PRIu64 ", for %s more at most (its time limit)",
-		     gpu->label, holder->job,
+	for (; slots; slots &= slots - 1)
+		buf_printf(&labels, "%s%s", labels.len ? ", " : "",
+			   node->gpus[__builtin_ctzll(slots)].label);
+	if (holder->end_ns < TIME_NEVER && holder->end_ns > teller->now_ns)
+		tell(teller, "%s %s held by job %" PRIu64 ", for %s more at most (its time limit)",
+		     buf_get(&labels), verb, holder->job,
 		     duration_format((holder->end_ns - teller->now_ns) / NS_PER_MS, span));
-	else if (holder)
-		tell(teller, "%s is held by job %" PRIu64 ", which %s", gpu->label, holder->job,
-		     holder->end_ns < TIME_NEVER ? "is past its time limit" : "has no time limit");
 	else
+		tell(teller, "%s %s held by job %" PRIu64 ", which %s", buf_get(&labels), verb,
+		     holder->job,
+		     holder->end_ns < TIME_NEVER ? "is past its time limit" : "has no time limit");
+}
+
+/* Who holds the missing GPUs: jobs in the order in which they will end, then what is wrong with the
+ * others. */
+static void tell_holders(const struct teller *teller, const struct node *node, uint64_t missing)
+{
+	size_t n;
+	const struct running *running = sched_running(teller->sched, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t held = missing & slots_of(&running[i], teller->why->node);
+
+		if (held)
+			tell_job(teller, node, held, &running[i]);
+		missing &= ~held;
+	}
+	for (; missing; missing &= missing - 1) {
+		const struct node_gpu *gpu = &node->gpus[__builtin_ctzll(missing)];
+
 		tell(teller, "%s is %s%s%s", gpu->label, gpu_condition_name(gpu->condition),
 		     gpu->reason[0] ? ": " : "", gpu->reason);
+	}
 }
 
 static void tell_shortage(const struct teller *teller)
@@ -202,8 +224,7 @@ static void tell_shortage(const struct teller *teller)
 		     why->request.gpu_type ? "'" : "",
 		     why->request.num_gpus > node->n_gpus ? " over several nodes" : " on one node",
 		     why->gpus_free, why->gpus_suiting, node->name);
-		for (uint64_t rest = why->gpus_missing; rest; rest &= rest - 1)
-			tell_holder(teller, node, (unsigned)__builtin_ctzll(rest));
+		tell_holders(teller, node, why->gpus_missing);
 	}
 	if (short_of_cpus(why))
 		tell(teller, "needs %u CPU%s; %u of %u are free on %s", why->request.cpus,

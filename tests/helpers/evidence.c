@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * evidence DIR [MILLISECONDS]: a job that proves what it got, for tests that do not trust the daemon.
+ * evidence DIR [MILLISECONDS]: a job that proves what it got, for tests that do not trust the
+ * daemon.
  *
- * It takes a lock per GPU of its CUDA_VISIBLE_DEVICES (two live jobs on one GPU: "overlap"), appends "start ID
- * RESTART GPUS NANOSECONDS" to DIR/log in one write, stays for a while, appends "end ID". The exit code is
- * 0, or 3 after an overlap.
+ * It takes a lock per GPU of its CUDA_VISIBLE_DEVICES (two live jobs on one GPU: "overlap"),
+ * appends "start ID RESTART GPUS NANOSECONDS" to DIR/log in one write, stays for a while, appends
+ * "end ID". The exit code is 0, or 3 after an overlap.
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -55,8 +56,8 @@ int main(int argc, char **argv)
 	while (*gpus && (gpu = strsep(&rest, ",")))
 		overlaps += lock_gpu(gpu) < 0;
 	clock_gettime(CLOCK_REALTIME, &now);
-	snprintf(line, sizeof(line), "%s %s %s %s %lld\n", overlaps ? "overlap" : "start", id, restart,
-		 *gpus ? gpus : "-", (long long)now.tv_sec * 1000000000 + now.tv_nsec);
+	snprintf(line, sizeof(line), "%s %s %s %s %lld\n", overlaps ? "overlap" : "start", id,
+		 restart, *gpus ? gpus : "-", (long long)now.tv_sec * 1000000000 + now.tv_nsec);
 	say(line);
 	if (argc > 2) {
 		pause.tv_sec = atoi(argv[2]) / 1000;
