@@ -136,16 +136,13 @@ static void check_cgroup(struct doctor *doctor)
 	if (!doctor->status)
 		check_own_cgroup(doctor);
 	else if (cgroup[0])
-		doctor_say(doctor, DOCTOR_OK, NULL,
-			   "jobs run in cgroups below %s%s%s, and are ended by them", cgroup,
-			   reason[0] ? ": " : "", reason);
+		doctor_say(doctor, DOCTOR_OK, NULL, "jobs run in cgroups below %s: %s", cgroup,
+			   reason);
 	else
 		doctor_say(
 			doctor, DOCTOR_WARN,
 			"run tgpud as a systemd service with Delegate=yes for cgroups of its own",
-			"jobs have no cgroup%s%s; their processes are found by session and "
-			"parentage",
-			reason[0] ? ": " : "", reason);
+			"jobs have no cgroup: %s", reason);
 }
 
 /* The state directory, or the nearest directory above it that exists; owned by the caller. */

@@ -208,12 +208,14 @@ class Tgpu:
     def close(self):
         """Stop everything of this test. Returns what should not have been there."""
         wrong = []
+        base = None
         if self.daemon and self.daemon.poll() is None:
             self.api("POST", "/v1/jobs/cancel", {"ids": f"1-{2**53}", "now": True})
             self.wait_all([])
-            illegal = self.api("GET", "/v1/status")[1]["illegal_events"]
-            if illegal:
-                wrong.append(f"{illegal} impossible events\n{self.daemon_log()}")
+            status = self.api("GET", "/v1/status")[1]
+            base = status["cgroup"]
+            if status["illegal_events"]:
+                wrong.append(f"{status['illegal_events']} impossible events\n{self.daemon_log()}")
             self.stop()
         deadline = time.monotonic() + 5
         while (left := self.leftovers()) and time.monotonic() < deadline:
@@ -221,6 +223,11 @@ class Tgpu:
         for pid in left:
             wrong.append(f"left over: pid {pid}")
             os.kill(pid, signal.SIGKILL)
+        if base and os.path.isdir(base):  # a runner outlived the daemon for a moment
+            for leaf in pathlib.Path(base).iterdir():
+                if leaf.is_dir():
+                    leaf.rmdir()
+            os.rmdir(base)
         log = self.daemon_log()
         if "Sanitizer" in log or "runtime error" in log:
             wrong.append(log)

@@ -39,10 +39,17 @@ def own_group():
     return None
 
 
-def remove_group(group):
-    for child in group.iterdir():
-        if child.is_dir():
-            child.rmdir()
+def end_group(group):
+    """Kill what is in it, wait until it is empty, and remove it with those below."""
+    with open(group / "cgroup.events", encoding="ascii") as events:
+        watcher = select.poll()
+        watcher.register(events, select.POLLPRI)
+        (group / "cgroup.kill").write_text("1")
+        while "populated 0" not in events.read():
+            assert watcher.poll(DEADLINE_S * 1000), "the group does not empty"
+            events.seek(0)
+    for child in filter(pathlib.Path.is_dir, list(group.iterdir())):
+        end_group(child)
     group.rmdir()
 
 
@@ -201,7 +208,7 @@ def group(request):
         pytest.skip("no cgroup can be made here")
     base.mkdir()
     yield base
-    remove_group(base)
+    end_group(base)
 
 
 @pytest.fixture
@@ -370,7 +377,9 @@ def test_fork_bomb_is_gone(attempt):
 
 
 def test_killed_runner_leaves_a_trace(attempt):
-    attempt.shell("(setsid sleep 1000 &); echo > $READY; exec sleep 1000").word()
+    attempt.shell("setsid sh -c 'echo > $READY; read x < $GO' & echo > $READY; read x < $GO")
+    attempt.word()
+    attempt.word()
     assert [attempt.hint(), attempt.hint()][1].endswith("started")
     assert attempt.lock_is_held()
     attempt.signal(signal.SIGKILL)
@@ -380,15 +389,9 @@ def test_killed_runner_leaves_a_trace(attempt):
     assert len(processes_with(attempt.cookie)) == 2
     if attempt.group:
         leaf = pathlib.Path(attempt.file("runner")["cgroup"])
-        events = (leaf / "cgroup.events").open()
-        assert "populated 1" in events.read()
-        watcher = select.poll()
-        watcher.register(events, select.POLLPRI)
-        (leaf / "cgroup.kill").write_text("1")
-        while "populated 0" not in (leaf / "cgroup.events").read_text():
-            events.seek(0)
-            events.read()
-            watcher.poll(100)
+        assert "populated 1" in (leaf / "cgroup.events").read_text()
+        end_group(leaf)
+        assert processes_with(attempt.cookie) == []
 
 
 @pytest.mark.parametrize("group", ["cgroup"], indirect=True)
