@@ -31,6 +31,7 @@ struct watch {
 	struct tail out, err;
 	int inotify, signals; /* -1: none */
 	unsigned interrupts;
+	bool placed;	/* it has been said where it runs */
 	char said[256]; /* the last announcement */
 };
 
@@ -69,9 +70,11 @@ static void announce(struct watch *watch, const json_t *job)
 	if (jobview_is_waiting(job))
 		buf_printf(&line, "job %" PRIu64 " waits: %s", jobview_id(job),
 			   field_text(json_object_get(job, "reason"), "text"));
-	else if (STREQ(field_text(job, "state"), "running"))
-		buf_printf(&line, "job %" PRIu64 " runs on %s%s%s", jobview_id(job),
-			   field_text(job, "node"), gpus.len > 0 ? ", GPU " : "", buf_get(&gpus));
+	else if (!watch->placed && field_text(job, "node")[0])
+		buf_printf(&line, "job %" PRIu64 " %s on %s%s%s", jobview_id(job),
+			   field_int(job, "end_ms", 0) ? "ran" : "runs", field_text(job, "node"),
+			   gpus.len > 0 ? ", GPU " : "", buf_get(&gpus));
+	watch->placed = !jobview_is_waiting(job);
 	format_printable(&shown, buf_get(&line));
 	if (shown.len == 0 || strncmp(watch->said, buf_get(&shown), sizeof(watch->said) - 1) == 0)
 		return;
