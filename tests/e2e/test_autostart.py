@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+"""The first command of a user starts the user's daemon; many first commands start one."""
+import concurrent.futures
+import json
+import os
+import pathlib
+import select
+import shutil
+import subprocess
+import tempfile
+
+import pytest
+
+from harness import PATIENCE, TGPU
+
+
+@pytest.fixture
+def home():
+    """A user without a daemon. What was started is stopped by the command that a person would use."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="tgpu-", dir="/tmp"))
+    env = {"PATH": os.environ["PATH"], "HOME": str(path), "TGPU_STATE_DIR": str(path / "state"),
+           "TGPU_GPUS": "simulated:2", "LC_ALL": "C"}
+
+    def tgpu(*words, **more):
+        return subprocess.run([TGPU, *words], env={**env, **more}, cwd=path, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+    yield tgpu
+    status = tgpu("daemon", "status", "--json")
+    if status.returncode == 0:
+        pidfd = os.pidfd_open(json.loads(status.stdout)["pid"])
+        assert tgpu("daemon", "stop").returncode == 0
+        assert select.select([pidfd], [], [], PATIENCE)[0]
+        os.close(pidfd)
+    shutil.rmtree(path)
+
+
+def test_the_first_command_starts_the_daemon_and_stop_stops_it(home):
+    assert home("daemon", "status").returncode == 3
+    assert home("run", "--gpus", "1", "--", "true").returncode == 0
+    assert home("daemon", "status").returncode == 0
+    assert home("daemon", "stop").returncode == 0
+    assert home("daemon", "status").returncode == 3
+    assert json.loads(home("list", "--all", "--json").stdout)["jobs"][0]["state"] == "finished"
+
+
+def test_many_first_commands_start_one_daemon(home):
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        done = list(pool.map(lambda _: home("submit", "--parsable", "--", "true"), range(8)))
+    assert [one.returncode for one in done] == [0] * 8, [one.stderr for one in done]
+    assert sorted(int(one.stdout) for one in done) == list(range(1, 9))
+
+
+def test_a_daemon_that_cannot_start_says_why(home):
+    bad = home("list", TGPU_CONFIG="/no/such/file")
+    assert bad.returncode == 3 and "/no/such/file" in bad.stderr
