@@ -15,6 +15,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -139,6 +140,16 @@ void attempt_watch(struct attempt *attempt, int pidfd)
 	uv_poll_start(&attempt->poll, UV_READABLE, on_runner_gone);
 }
 
+void attempt_watch_pid(struct attempt *attempt)
+{
+	int pidfd = pidfd_open(attempt->runner.pid, 0);
+
+	if (pidfd >= 0)
+		attempt_watch(attempt, pidfd);
+	else
+		look_again_soon(attempt);
+}
+
 static enum job_cause job_cause_of(enum launch_cause cause)
 {
 	switch (cause) {
@@ -213,9 +224,11 @@ static void fold_runner(struct attempt *attempt)
 	struct launch_runner runner = {0};
 	struct err err = {0};
 	int pidfd;
+	bool known = attempt->cgroup && attempt->pidfd >= 0;
 
-	if (attempt->cgroup || launch_runner_read(attempt->dir, &runner, &err) < 0)
+	if (known || launch_runner_read(attempt->dir, &runner, &err) < 0)
 		return;
+	free(attempt->cgroup);
 	attempt->cgroup = TAKE_PTR(runner.cgroup);
 	attempt->runner = runner.runner;
 	launch_runner_finish(&runner);
@@ -285,7 +298,7 @@ void attempt_fold_loss(struct attempt *attempt)
 	if (ran && attempt->cgroup)
 		cgroup_leaf_remove(attempt->cgroup);
 	end.type = job_end_event(&record->job, JOB_CAUSE_RUNNER_LOST, -1);
-	if (!ran && end.type == JOB_EVENT_FAIL)
+	if (!ran && end.type == JOB_EVENT_FAIL && record->job.attempt < JOB_ATTEMPTS_MAX)
 		end.type = JOB_EVENT_REQUEUE; /* nothing ran, so running it is no second time */
 	log_warn("a runner died without a record job=%" PRIu64 " ran=%d", attempt->job, ran);
 	turn_apply(attempt->daemon, record, &end,

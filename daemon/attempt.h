@@ -34,6 +34,10 @@ struct attempt *attempt_create(struct daemon *daemon, struct record *record);
 /* Watch the runner's pidfd (taken over). */
 void attempt_watch(struct attempt *attempt, int pidfd);
 
+/* Watch the runner just spawned. Where no pidfd is to be had now, look again until there is one:
+ * the job may run already, so this must not fail. */
+void attempt_watch_pid(struct attempt *attempt);
+
 /* Look into the directory and fold what is new: started, over, lost. */
 void attempt_look(struct attempt *attempt);
 

@@ -138,7 +138,7 @@ static int start_runner(struct daemon *daemon, struct record *record, struct err
 	_cleanup_(close_fd) int spec_fd = -1, lock_fd = -1;
 	_cleanup_(free_ptr) char *program = paths_program("tgpu-runner");
 	struct attempt *attempt = record->attempt;
-	int pidfd, r;
+	int r;
 
 	if (!program)
 		return err_set(err, -ENOENT,
@@ -160,10 +160,7 @@ static int start_runner(struct daemon *daemon, struct record *record, struct err
 	if (r < 0)
 		return err_set(err, r, "cannot start %s: %s", program, strerror(-r));
 	attempt->child = true;
-	pidfd = pidfd_open(attempt->runner.pid, 0);
-	if (pidfd < 0)
-		return err_set(err, -errno, "cannot watch the runner: %s", strerror(errno));
-	attempt_watch(attempt, pidfd);
+	attempt_watch_pid(attempt);
 	return 0;
 }
 
