@@ -20,16 +20,12 @@ struct action {
 
 static const char *cancel(struct request_context *request, struct record *record, bool now)
 {
-	struct job_event event = {
-		.type = job_state_has_gpus(record->job.state) ? JOB_EVENT_STOP : JOB_EVENT_CANCEL,
-		.time_ns = clock_wall_ns(),
-		.cause = JOB_CAUSE_CANCELLED,
-		.exit_code = -1,
-		.uid = request->uid,
-		.cpu_ns = -1,
-		.peak_bytes = -1,
-	};
+	struct job_event event = job_event_make(
+		job_state_has_gpus(record->job.state) ? JOB_EVENT_STOP : JOB_EVENT_CANCEL,
+		clock_wall_ns());
 
+	event.cause = JOB_CAUSE_CANCELLED;
+	event.uid = request->uid;
 	record->kill_now |= now;
 	turn_apply(request->daemon, record, &event, now ? "at once" : "");
 	return NULL;

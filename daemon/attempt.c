@@ -280,14 +280,7 @@ void attempt_fold_loss(struct attempt *attempt)
 	struct record *record = attempt_record(attempt);
 	struct launch_runner runner = {0};
 	bool ran = launch_runner_read(attempt->dir, &runner, NULL) != -ENOENT;
-	struct job_event end = {
-		.time_ns = clock_wall_ns(),
-		.cause = JOB_CAUSE_RUNNER_LOST,
-		.exit_code = -1,
-		.uid = -1,
-		.cpu_ns = -1,
-		.peak_bytes = -1,
-	};
+	struct job_event end = job_event_make(JOB_EVENT_FAIL, clock_wall_ns());
 
 	launch_runner_finish(&runner);
 	attempt->lost = true;
@@ -298,6 +291,7 @@ void attempt_fold_loss(struct attempt *attempt)
 	if (ran && attempt->cgroup)
 		cgroup_leaf_remove(attempt->cgroup);
 	end.type = job_end_event(&record->job, JOB_CAUSE_RUNNER_LOST, -1);
+	end.cause = JOB_CAUSE_RUNNER_LOST;
 	if (!ran && end.type == JOB_EVENT_FAIL && record->job.attempt < JOB_ATTEMPTS_MAX)
 		end.type = JOB_EVENT_REQUEUE; /* nothing ran, so running it is no second time */
 	log_warn("a runner died without a record job=%" PRIu64 " ran=%d", attempt->job, ran);

@@ -167,16 +167,9 @@ static int start_runner(struct daemon *daemon, struct record *record, struct err
 static void start(struct daemon *daemon, struct record *record)
 {
 	struct err err = {0};
-	struct job_event fail = {
-		.type = JOB_EVENT_FAIL,
-		.time_ns = clock_wall_ns(),
-		.cause = JOB_CAUSE_LAUNCH,
-		.exit_code = -1,
-		.uid = -1,
-		.cpu_ns = -1,
-		.peak_bytes = -1,
-	};
+	struct job_event fail = job_event_make(JOB_EVENT_FAIL, clock_wall_ns());
 
+	fail.cause = JOB_CAUSE_LAUNCH;
 	attempt_create(daemon, record);
 	if (start_runner(daemon, record, &err) < 0) {
 		log_error("a job could not be started job=%" PRIu64 " error=\"%s\"", record->job.id,
@@ -190,14 +183,7 @@ static void stop(struct daemon *daemon, struct record *record)
 {
 	struct attempt *attempt = record->attempt;
 	int signal = record->kill_now ? SIGINT : SIGTERM;
-	struct job_event cancel = {
-		.type = JOB_EVENT_CANCEL,
-		.time_ns = clock_wall_ns(),
-		.exit_code = -1,
-		.uid = -1,
-		.cpu_ns = -1,
-		.peak_bytes = -1,
-	};
+	struct job_event cancel = job_event_make(JOB_EVENT_CANCEL, clock_wall_ns());
 
 	if (!attempt) { /* cancelled in the very turn that placed it */
 		turn_apply(daemon, record, &cancel, "cancelled before it ran");

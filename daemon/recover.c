@@ -38,16 +38,10 @@ static bool lock_is_held(const struct attempt *attempt)
 
 static void fold_reboot(struct daemon *daemon, struct record *record)
 {
-	struct job_event end = {
-		.type = job_end_event(&record->job, JOB_CAUSE_NODE_LOST, -1),
-		.time_ns = daemon->start_ns,
-		.cause = JOB_CAUSE_NODE_LOST,
-		.exit_code = -1,
-		.uid = -1,
-		.cpu_ns = -1,
-		.peak_bytes = -1,
-	};
+	struct job_event end = job_event_make(job_end_event(&record->job, JOB_CAUSE_NODE_LOST, -1),
+					      daemon->start_ns);
 
+	end.cause = JOB_CAUSE_NODE_LOST;
 	turn_apply(daemon, record, &end, "the machine went down while it ran");
 }
 

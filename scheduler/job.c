@@ -78,6 +78,18 @@ static const char *const events[JOB_EVENT_COUNT] = {
 	[JOB_EVENT_REQUEUE] = "requeue",
 };
 
+struct job_event job_event_make(enum job_event_type type, int64_t time_ns)
+{
+	return (struct job_event){
+		.type = type,
+		.time_ns = time_ns,
+		.exit_code = -1,
+		.uid = -1,
+		.cpu_ns = -1,
+		.peak_bytes = -1,
+	};
+}
+
 void job_init(struct job *job)
 {
 	*job = (struct job){

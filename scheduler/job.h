@@ -127,6 +127,9 @@ struct job_event {
 
 #define JOB_ILLEGAL 1 /* job_apply: this event means nothing in this state; nothing was changed */
 
+/* An event with nothing known but its kind and time; fill in what it carries. */
+struct job_event job_event_make(enum job_event_type type, int64_t time_ns);
+
 /* Fill in a queued job without any history: all unknown. */
 void job_init(struct job *job);
 /* Release what it owns. Accepts a zeroed job. */

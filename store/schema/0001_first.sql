@@ -44,7 +44,7 @@ CREATE TABLE job (
 ) STRICT;
 
 -- A restart loads the jobs that are not over; a year of others must not slow it down. Not written
--- as NOT IN (...), for which SQLite builds a table in memory at every change of a row: 4x slower.
+-- as NOT IN (...), for which SQLite builds a table in memory at every change of a row: about 10x slower.
 CREATE INDEX job_active ON job (id)
 WHERE state <> 'finished' AND state <> 'failed' AND state <> 'cancelled';
 
