@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tgpu cancel, hold, release: one request about many jobs, one line for each.
+ * tgpu cancel, requeue, hold, release: one request about many jobs, one line for each.
  *
  * Exit: 0 when it was done for every job; else the code of the first that failed.
  */
@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #include "cli/command.h"
+#include "cli/control.h"
 #include "cli/field.h"
 #include "cli/format.h"
 #include "cli/selector.h"
@@ -69,11 +70,11 @@ static int json_results(const json_t *answer)
 	return EXIT_DONE;
 }
 
-static int control(const char *verb, const struct options *opts, struct err *err)
+int control(const char *verb, const struct options *opts, json_t *body, struct err *err)
 {
 	_cleanup_(client_close) struct client client = {0};
 	_cleanup_(idset_finish) struct idset ids = {0};
-	_cleanup_(client_json_unref) json_t *body = json_object(), *answer = NULL;
+	_cleanup_(client_json_unref) json_t *answer = NULL;
 	_cleanup_(free_ptr) char *target = xasprintf("/v1/jobs/%s", verb), *text = NULL;
 	int r = selector_select(opts, &client, &ids, err);
 
@@ -81,27 +82,40 @@ static int control(const char *verb, const struct options *opts, struct err *err
 		return r;
 	text = idset_format(&ids);
 	json_object_set_new(body, "ids", json_string(text));
-	if (options_has(opts, "now"))
-		json_object_set_new(body, "now", json_true());
 	r = client_call(&client, "POST", target, NULL, body, &answer, err);
 	if (r < 0)
 		return r;
 	return options_has(opts, "json") ? json_results(answer) : print_results(verb, answer);
 }
 
+/* The same for the verbs that may be told to hurry and nothing else. */
+static int run_verb(const char *verb, const struct options *opts, struct err *err)
+{
+	_cleanup_(client_json_unref) json_t *body = json_object();
+
+	if (options_has(opts, "now"))
+		json_object_set_new(body, "now", json_true());
+	return control(verb, opts, body, err);
+}
+
 static int run_cancel(const struct options *opts, struct err *err)
 {
-	return control("cancel", opts, err);
+	return run_verb("cancel", opts, err);
+}
+
+static int run_requeue(const struct options *opts, struct err *err)
+{
+	return run_verb("requeue", opts, err);
 }
 
 static int run_hold(const struct options *opts, struct err *err)
 {
-	return control("hold", opts, err);
+	return run_verb("hold", opts, err);
 }
 
 static int run_release(const struct options *opts, struct err *err)
 {
-	return control("release", opts, err);
+	return run_verb("release", opts, err);
 }
 
 const struct command command_cancel = {
@@ -118,6 +132,20 @@ const struct command command_cancel = {
 	.n_options = ARRAY_SIZE(cancel_options),
 	.takes_words = true,
 	.run = run_cancel,
+};
+
+const struct command command_requeue = {
+	.name = "requeue",
+	.usage = "[OPTIONS] ID...",
+	.summary = "end running jobs and let them begin again",
+	.details = "They keep their ids and their places in the queue; TGPU_RESTART_COUNT tells "
+		   "them.\n",
+	.examples = "  tgpu requeue 12\n"
+		    "  tgpu requeue --now 12\n",
+	.options = cancel_options,
+	.n_options = ARRAY_SIZE(cancel_options),
+	.takes_words = true,
+	.run = run_requeue,
 };
 
 const struct command command_hold = {

@@ -206,8 +206,9 @@ const struct command command_gpus = {
 	.summary = "show the GPUs, who holds them and their links",
 	.details = "States: idle, allocated (to a job), cleaning (its job ended, its memory is not "
 		   "free yet),\n"
-		   "foreign (used by a process that tgpu did not start), unhealthy, lost, mig "
-		   "(split).\n",
+		   "foreign (used by a process that tgpu did not start), drained (out of service, "
+		   "see\n"
+		   "tgpu resume), unhealthy, lost, mig (split).\n",
 	.examples = "  tgpu gpus\n"
 		    "  tgpu gpus --topology\n",
 	.options = options,

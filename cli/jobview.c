@@ -105,6 +105,7 @@ static const struct cause {
 	{"launch", "could not start", EXIT_CANNOT_START},
 	{"runner-lost", "its runner was killed", EXIT_FAILED},
 	{"node-lost", "its machine went down", EXIT_FAILED},
+	{"gpu-error", "its GPU broke", EXIT_FAILED},
 };
 
 static const struct cause *cause_of(const json_t *job)

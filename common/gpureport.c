@@ -68,6 +68,9 @@ static const struct field gpu_fields[] = {
 	FIELD(LONG, gpu_info, power_mw),
 	FIELD(LONG, gpu_info, temperature_c),
 	FIELD(LONG, gpu_info, energy_mj),
+	FIELD(LONG, gpu_info, ecc_uncorrected),
+	FIELD(INT, gpu_info, xid),
+	FIELD(LONG, gpu_info, xid_count),
 };
 
 static const struct field process_fields[] = {
@@ -101,6 +104,9 @@ void gpu_report_init(struct gpu_report *report, size_t n_gpus)
 			.power_mw = GPU_UNKNOWN,
 			.temperature_c = GPU_UNKNOWN,
 			.energy_mj = GPU_UNKNOWN,
+			.ecc_uncorrected = GPU_UNKNOWN,
+			.xid = -1,
+			.xid_count = GPU_UNKNOWN,
 		};
 }
 

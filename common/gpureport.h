@@ -56,7 +56,10 @@ struct gpu_info {
 	int64_t utilization_percent;
 	int64_t power_mw;
 	int64_t temperature_c;
-	int64_t energy_mj;	       /* since the driver was loaded */
+	int64_t energy_mj;	       /* since the driver was loaded, as is the next */
+	int64_t ecc_uncorrected;       /* memory errors that could not be corrected */
+	int xid;		       /* the last error event of the driver; -1: none */
+	int64_t xid_count;	       /* such events since this probe process began */
 	bool processes_known;	       /* false: this backend cannot list them */
 	struct gpu_process *processes; /* owned */
 	size_t n_processes;

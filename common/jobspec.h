@@ -21,7 +21,8 @@
 #define JOBSPEC_PRIORITY_MAX	 1000
 #define JOBSPEC_GPUS_MAX	 4096
 #define JOBSPEC_CPUS_MAX	 65536
-#define JOBSPEC_NAME_MAX	 128	       /* bytes */
+#define JOBSPEC_NAME_MAX	 128 /* bytes */
+#define JOBSPEC_RETRIES_MAX	 100
 #define JOBSPEC_ARGS_MAX	 4096	       /* words of a command */
 #define JOBSPEC_ENV_MAX		 4096	       /* variables */
 #define JOBSPEC_BYTES_MAX	 (4u << 20)    /* of command, script and environment together */
@@ -46,9 +47,11 @@ struct jobspec {
 	int64_t time_limit_ms;	/* 0: none */
 	int64_t begin_ns;	/* wall clock, whole seconds, not before; 0: at once */
 	bool hold;		/* wait until released */
-	bool requeue;		/* run again after the node or the runner was lost; default true */
-	int signal;		/* how it is asked to end; default SIGTERM */
-	int64_t grace_ms;	/* from that signal to the kill */
+	bool requeue;	  /* run again after the machine, runner or GPU was lost; default true */
+	uint32_t retries; /* run again after a failure of its own, at most so often */
+	bool unique;	  /* where a job of this user and name has not ended, that one is meant */
+	int signal;	  /* how it is asked to end; default SIGTERM */
+	int64_t grace_ms; /* from that signal to the kill */
 	char *output; /* owned: path, relative to cwd, with %j job %x name %% ; NULL: tgpu's own log
 		       */
 	char *error;  /* owned: the same; NULL: together with output */

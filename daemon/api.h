@@ -2,7 +2,22 @@
 /* The routes' functions and what they share. docs/api.md is the contract. */
 #pragma once
 
+#include "common/jobspec.h"
 #include "daemon/http.h"
+
+/* What a request does to each job that it names. */
+struct action {
+	const char *name;
+	/* 0, or the HTTP status of the refusal (409: the job's state does not allow it) with a
+	 * sentence. The caller may act on the record's job, which has not ended. */
+	int (*apply)(struct request_context *request, struct record *record, void *ctx,
+		     struct err *err);
+	void *ctx;
+};
+
+/* Carry it out on the jobs of body's "ids", each with its own result in request->result. */
+void api_act_on_jobs(struct request_context *request, const json_t *body,
+		     const struct action *action);
 
 void api_submit_fold(struct request_context *request);
 int api_submit_reply(struct request_context *request);
@@ -12,6 +27,10 @@ int api_why_reply(struct request_context *request);
 void api_cancel_fold(struct request_context *request);
 void api_hold_fold(struct request_context *request);
 void api_release_fold(struct request_context *request);
+void api_requeue_fold(struct request_context *request);
+void api_update_fold(struct request_context *request);
+void api_drain_fold(struct request_context *request);
+void api_resume_fold(struct request_context *request);
 int api_result_reply(struct request_context *request);
 int api_gpus_reply(struct request_context *request);
 int api_nodes_reply(struct request_context *request);
@@ -21,6 +40,12 @@ void api_shutdown_fold(struct request_context *request);
 /* A job as JSON (new reference); for a record of a waiting job with its reason. */
 json_t *api_job_json(const struct store_row *row);
 json_t *api_record_json(struct daemon *daemon, const struct record *record);
+
+/* A spec as the store keeps it (heap, owned by the caller); what of it a waiting job is booked by;
+ * whether this machine could ever run it: 0, or SCHED_IMPOSSIBLE with a sentence. */
+char *api_spec_text(const struct jobspec *spec);
+void api_fill_job(struct daemon *daemon, const struct jobspec *spec, struct job *job);
+int api_check_size(struct daemon *daemon, const struct jobspec *spec, struct err *err);
 
 /* Finish a reply: takes over `reply`. Returns 0, for `return api_ok(request, 200, reply)`. */
 int api_ok(struct request_context *request, int status, json_t *reply);

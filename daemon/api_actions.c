@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * POST /v1/jobs/cancel, hold, release: the same walk over a set of ids with another verb.
+ * POST /v1/jobs/cancel, requeue, hold, release: the same walk over a set of ids with another verb.
+ * (update is in api_update.c.)
  *
  * Invariants: each id has its own result; one that is refused costs the others nothing.
  */
@@ -12,46 +13,63 @@
 
 #define IDS_MAX 10000 /* of one request */
 
-struct action {
-	const char *name;
-	/* Returns NULL, or why the job's state does not allow it. */
-	const char *(*apply)(struct request_context *request, struct record *record, bool now);
-};
-
-static const char *cancel(struct request_context *request, struct record *record, bool now)
+static int cancel(struct request_context *request, struct record *record, void *ctx,
+		  struct err *err)
 {
+	const json_t *now = ctx;
 	struct job_event event = job_event_make(
 		job_state_has_gpus(record->job.state) ? JOB_EVENT_STOP : JOB_EVENT_CANCEL,
 		clock_wall_ns());
 
+	(void)err;
 	event.cause = JOB_CAUSE_CANCELLED;
 	event.uid = request->uid;
-	record->kill_now |= now;
-	turn_apply(request->daemon, record, &event, now ? "at once" : "");
-	return NULL;
+	event.kill_now = json_is_true(now);
+	turn_apply(request->daemon, record, &event, event.kill_now ? "at once" : "");
+	return 0;
 }
 
-static const char *hold(struct request_context *request, struct record *record, bool now)
+static int requeue(struct request_context *request, struct record *record, void *ctx,
+		   struct err *err)
 {
-	struct job_event event = {.type = JOB_EVENT_HOLD, .time_ns = clock_wall_ns()};
+	const json_t *now = ctx;
+	struct job_event stop = job_event_make(JOB_EVENT_STOP, clock_wall_ns());
+	char detail[64];
 
-	(void)now;
+	if (record->job.state == JOB_QUEUED)
+		return err_set(err, 409, "it waits already");
+	if (record->job.state == JOB_STOPPING && record->job.cause == JOB_CAUSE_CANCELLED)
+		return err_set(err, 409, "it is being cancelled");
+	stop.cause = JOB_CAUSE_REQUEUED;
+	stop.kill_now = json_is_true(now);
+	snprintf(detail, sizeof(detail), "to begin again, by uid %" PRIu32, request->uid);
+	turn_apply(request->daemon, record, &stop, detail);
+	return 0;
+}
+
+static int hold(struct request_context *request, struct record *record, void *ctx, struct err *err)
+{
+	struct job_event event = job_event_make(JOB_EVENT_HOLD, clock_wall_ns());
+
+	(void)ctx;
 	if (record->job.state != JOB_QUEUED)
-		return "it does not wait any more; only a waiting job can be held";
+		return err_set(err, 409,
+			       "it does not wait any more; only a waiting job can be held");
 	if (!record->job.held)
 		turn_apply(request->daemon, record, &event, "");
-	return NULL;
+	return 0;
 }
 
-static const char *release(struct request_context *request, struct record *record, bool now)
+static int release(struct request_context *request, struct record *record, void *ctx,
+		   struct err *err)
 {
-	struct job_event event = {.type = JOB_EVENT_RELEASE, .time_ns = clock_wall_ns()};
+	struct job_event event = job_event_make(JOB_EVENT_RELEASE, clock_wall_ns());
 
-	(void)now;
+	(void)ctx;
 	if (!record->job.held || record->job.state != JOB_QUEUED)
-		return "it is not held";
+		return err_set(err, 409, "it is not held");
 	turn_apply(request->daemon, record, &event, "");
-	return NULL;
+	return 0;
 }
 
 static void add_failure(struct request_context *request, uint64_t id, int status, const char *why)
@@ -63,19 +81,20 @@ static void add_failure(struct request_context *request, uint64_t id, int status
 }
 
 static void act_on(struct request_context *request, const struct action *action,
-		   struct record *record, bool now)
+		   struct record *record)
 {
 	json_t *list = json_object_get(request->result, "results");
-	const char *refusal;
+	struct err err = {0};
+	int status;
 
-	if (!api_may_act(request, record->job.uid)) {
-		add_failure(request, record->job.id, 403, "it belongs to another user");
-		return;
-	}
-	refusal = job_state_is_final(record->job.state) ? "it is over"
-							: action->apply(request, record, now);
-	if (refusal) {
-		add_failure(request, record->job.id, 409, refusal);
+	if (!api_may_act(request, record->job.uid))
+		status = err_set(&err, 403, "it belongs to another user");
+	else if (job_state_is_final(record->job.state))
+		status = err_set(&err, 409, "it is over");
+	else
+		status = action->apply(request, record, action->ctx, &err);
+	if (status) {
+		add_failure(request, record->job.id, status, err.msg);
 		return;
 	}
 	json_array_append_new(list, json_pack("{s:I, s:b, s:s}", "id", (json_int_t)record->job.id,
@@ -98,7 +117,7 @@ static int refuse_ended(void *ctx, const struct store_row *row)
 
 /* A single id that is named must exist; a range covers what there is. */
 static void act_on_range(struct request_context *request, const struct action *action,
-			 const struct idrange *range, bool now)
+			 const struct idrange *range)
 {
 	struct daemon *daemon = request->daemon;
 	struct ended ended = {request};
@@ -116,7 +135,7 @@ static void act_on_range(struct request_context *request, const struct action *a
 		struct record *record = record_find(daemon, id);
 
 		if (record)
-			act_on(request, action, record, now);
+			act_on(request, action, record);
 	}
 	store_walk(daemon->store, &filter, refuse_ended, &ended, NULL);
 	if (range->first == range->last &&
@@ -124,16 +143,13 @@ static void act_on_range(struct request_context *request, const struct action *a
 		add_failure(request, range->first, 404, "there is no such job");
 }
 
-static void act(struct request_context *request, const struct action *action)
+void api_act_on_jobs(struct request_context *request, const json_t *body,
+		     const struct action *action)
 {
-	json_t *body = api_body(request);
 	const char *text = json_string_value(json_object_get(body, "ids"));
-	bool now = json_is_true(json_object_get(body, "now"));
 	struct idset ids = {0};
 	struct err err = {0};
 
-	if (!body)
-		return;
 	if (!text)
 		http_fail(request, 400, "%s: ids: write for example {\"ids\": \"1,3-5\"}",
 			  action->name);
@@ -142,26 +158,42 @@ static void act(struct request_context *request, const struct action *action)
 	else if (ids.n_ranges > IDS_MAX)
 		http_fail(request, 400, "%s: ids: more than %d of them; split the request",
 			  action->name, IDS_MAX);
-	json_decref(body);
 	if (!request->status) {
 		request->result = json_pack("{s:[]}", "results");
 		for (size_t i = 0; i < ids.n_ranges; i++)
-			act_on_range(request, action, &ids.ranges[i], now);
+			act_on_range(request, action, &ids.ranges[i]);
 	}
 	idset_finish(&ids);
 }
 
+/* The verbs whose only argument is "now". */
+static void act(struct request_context *request, struct action action)
+{
+	json_t *body = api_body(request);
+
+	if (!body)
+		return;
+	action.ctx = json_object_get(body, "now");
+	api_act_on_jobs(request, body, &action);
+	json_decref(body);
+}
+
 void api_cancel_fold(struct request_context *request)
 {
-	act(request, &(struct action){"cancel", cancel});
+	act(request, (struct action){"cancel", cancel, NULL});
+}
+
+void api_requeue_fold(struct request_context *request)
+{
+	act(request, (struct action){"requeue", requeue, NULL});
 }
 
 void api_hold_fold(struct request_context *request)
 {
-	act(request, &(struct action){"hold", hold});
+	act(request, (struct action){"hold", hold, NULL});
 }
 
 void api_release_fold(struct request_context *request)
 {
-	act(request, &(struct action){"release", release});
+	act(request, (struct action){"release", release, NULL});
 }

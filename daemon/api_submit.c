@@ -4,7 +4,7 @@
  *
  * Invariants: the job belongs to the peer of the socket, whatever the body says; it is refused with
  * a sentence or it is on disk when the answer leaves; the same key of the same user makes one job,
- * however often it is sent, even within one turn.
+ * however often it is sent, even within one turn; `unique` means the job of that name there is.
  */
 #include <errno.h>
 
@@ -41,7 +41,7 @@ static char *owner_text(const struct request_context *request)
 	return text;
 }
 
-static char *spec_text(const struct jobspec *spec)
+char *api_spec_text(const struct jobspec *spec)
 {
 	json_t *object = jobspec_to_json(spec);
 	char *text = json_dumps(object, JSON_COMPACT);
@@ -50,14 +50,13 @@ static char *spec_text(const struct jobspec *spec)
 	return text;
 }
 
-static void fill_job(struct daemon *daemon, const struct jobspec *spec, struct job *job)
+void api_fill_job(struct daemon *daemon, const struct jobspec *spec, struct job *job)
 {
 	job->request = request_of(daemon, spec);
 	job->priority = spec->priority;
-	job->held = spec->hold;
 	job->requeue = spec->requeue;
-	job->submit_ns = clock_wall_ns();
-	job->begin_ns = spec->begin_ns > job->submit_ns ? spec->begin_ns : TIME_UNKNOWN;
+	job->retries = spec->retries;
+	job->begin_ns = spec->begin_ns > clock_wall_ns() ? spec->begin_ns : TIME_UNKNOWN;
 	job->limit_ns = spec->time_limit_ms * NS_PER_MS;
 }
 
@@ -65,23 +64,30 @@ static void submit(struct request_context *request, const struct jobspec *spec, 
 {
 	struct daemon *daemon = request->daemon;
 	struct record *record = record_create(daemon, ++daemon->last_id, request->uid);
-	_cleanup_(free_ptr) char *text = spec_text(spec);
+	_cleanup_(free_ptr) char *text = api_spec_text(spec);
 	_cleanup_(free_ptr) char *owner = owner_text(request);
 
-	fill_job(daemon, spec, &record->job);
+	record->job.submit_ns = clock_wall_ns();
+	record->job.held = spec->hold;
+	api_fill_job(daemon, spec, &record->job);
 	replace_string(&record->name, spec->name);
 	turn_submit(daemon, record, text, owner, key);
 	request->result_id = record->job.id;
 	request->result = json_integer(201);
 }
 
+int api_check_size(struct daemon *daemon, const struct jobspec *spec, struct err *err)
+{
+	struct request asked = request_of(daemon, spec);
+
+	return machine_is_known(daemon) ? sched_check(daemon->sched, &asked, err) : 0;
+}
+
 /* Parse and check the body. False with the refusal set. */
 static bool read_spec(struct request_context *request, struct jobspec *spec)
 {
-	struct daemon *daemon = request->daemon;
 	struct err err = {0};
 	json_t *body = api_body(request);
-	struct request asked;
 	int r;
 
 	if (!body)
@@ -90,16 +96,33 @@ static bool read_spec(struct request_context *request, struct jobspec *spec)
 	json_decref(body);
 	if (r == 0)
 		r = jobspec_validate(spec, &err);
-	if (r < 0) {
+	if (r == 0)
+		r = api_check_size(request->daemon, spec, &err);
+	if (r != 0)
 		http_fail(request, 400, "submit: %s", err.msg);
+	return r == 0;
+}
+
+/* A job of this user and name that has not ended; 0: none. O(records). */
+static uint64_t find_living(const struct request_context *request, const char *name)
+{
+	for (const struct record *record = request->daemon->records; record;
+	     record = record->hh.next)
+		if (record->job.uid == request->uid && !job_state_is_final(record->job.state) &&
+		    STREQ(record->name, name))
+			return record->job.id;
+	return 0;
+}
+
+/* Is there such a job, and none more is wanted? True with it as the result. */
+static bool is_present(struct request_context *request, const struct jobspec *spec)
+{
+	uint64_t id = spec->unique ? find_living(request, spec->name) : 0;
+
+	if (!id)
 		return false;
-	}
-	asked = request_of(daemon, spec);
-	if (machine_is_known(daemon) &&
-	    sched_check(daemon->sched, &asked, &err) == SCHED_IMPOSSIBLE) {
-		http_fail(request, 400, "submit: %s", err.msg);
-		return false;
-	}
+	request->result_id = id;
+	request->result = json_integer(200);
 	return true;
 }
 
@@ -129,7 +152,7 @@ void api_submit_fold(struct request_context *request)
 	}
 	if (key && is_repeated(request, key))
 		return;
-	if (!read_spec(request, &spec))
+	if (!read_spec(request, &spec) || is_present(request, &spec))
 		return;
 	if (record_count(request->daemon, request->uid) >= config->max_jobs_per_user) {
 		http_fail(request, 503,

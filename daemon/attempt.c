@@ -165,10 +165,12 @@ static enum job_cause job_cause_of(enum launch_cause cause)
 
 /* Its end, in words, where the cause alone does not say it. */
 static void describe_end(const struct record *record, const struct launch_status *status,
-			 char *text, size_t size)
+			 enum job_cause cause, char *text, size_t size)
 {
 	text[0] = '\0';
-	if (status->cause == LAUNCH_CAUSE_LAUNCH)
+	if (cause == JOB_CAUSE_GPU_ERROR)
+		snprintf(text, size, "%s", record->message); /* as machine_fault.c put it */
+	else if (status->cause == LAUNCH_CAUSE_LAUNCH)
 		snprintf(text, size, "%s", status->error);
 	else if (status->cause == LAUNCH_CAUSE_STOPPED && record->job.state != JOB_STOPPING)
 		snprintf(text, size, "its runner was told to end it, but not by tgpud");
@@ -179,12 +181,9 @@ static void describe_end(const struct record *record, const struct launch_status
 static void fold_status(struct attempt *attempt, const struct launch_status *status)
 {
 	struct record *record = attempt_record(attempt);
-	enum job_cause cause = job_cause_of(status->cause);
 	char message[320];
 	struct job_event end = {
-		.type = job_end_event(&record->job, cause, status->exit_code),
 		.time_ns = status->end_ns,
-		.cause = cause,
 		.exit_code = status->exit_code,
 		.signal = status->signal,
 		.uid = -1,
@@ -192,7 +191,9 @@ static void fold_status(struct attempt *attempt, const struct launch_status *sta
 		.peak_bytes = status->peak_bytes,
 	};
 
-	describe_end(record, status, message, sizeof(message));
+	end.type = job_end_event(&record->job, job_cause_of(status->cause), status->exit_code,
+				 &end.cause);
+	describe_end(record, status, end.cause, message, sizeof(message));
 	if (status->start_ns != TIME_UNKNOWN)
 		record->job.start_ns = status->start_ns;
 	if (status->start_ns != TIME_UNKNOWN && record->job.state == JOB_STARTING) {
@@ -290,8 +291,7 @@ void attempt_fold_loss(struct attempt *attempt)
 	}
 	if (ran && attempt->cgroup)
 		cgroup_leaf_remove(attempt->cgroup);
-	end.type = job_end_event(&record->job, JOB_CAUSE_RUNNER_LOST, -1);
-	end.cause = JOB_CAUSE_RUNNER_LOST;
+	end.type = job_end_event(&record->job, JOB_CAUSE_RUNNER_LOST, -1, &end.cause);
 	if (!ran && end.type == JOB_EVENT_FAIL && record->job.attempt < JOB_ATTEMPTS_MAX)
 		end.type = JOB_EVENT_REQUEUE; /* nothing ran, so running it is no second time */
 	log_warn("a runner died without a record job=%" PRIu64 " ran=%d", attempt->job, ran);

@@ -82,6 +82,11 @@ static int parse_display_memory(struct config *config, const char *value, struct
 	return bytes_parse(value, &config->display_mem_bytes, err);
 }
 
+static int parse_clean_timeout(struct config *config, const char *value, struct err *err)
+{
+	return parse_span(value, 0, &config->clean_timeout_ms, err);
+}
+
 static int parse_visible_devices(struct config *config, const char *value, struct err *err)
 {
 	if (!STREQ(value, "index") && !STREQ(value, "uuid"))
@@ -134,6 +139,8 @@ const struct config_key config_keys[] = {
 	 parse_foreign_memory},
 	{"display_memory", "512M", "GPU memory a graphics process may use on a GPU that is idle",
 	 parse_display_memory},
+	{"clean_timeout", "60s", "time after a job until a GPU that is not free again is unhealthy",
+	 parse_clean_timeout},
 	{"visible_devices", "index", "what CUDA_VISIBLE_DEVICES lists: index or uuid",
 	 parse_visible_devices},
 	{"max_jobs_per_user", "1000000", "jobs of one user that have not ended", parse_max_jobs},

@@ -35,8 +35,8 @@ struct record {
 	char boot_id[BOOT_ID_SIZE];
 	struct attempt
 		*attempt; /* the runner of a starting, running or stopping job; NULL: none yet */
+	char *new_spec;	  /* owned: replaces the stored spec with this turn; NULL */
 	bool dirty;	  /* changed in this turn: in turn->dirty */
-	bool kill_now;	  /* its end was asked for without grace */
 	UT_hash_handle hh;
 };
 

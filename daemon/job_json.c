@@ -30,6 +30,8 @@ static void add_request(json_t *object, const struct job *job)
 			    json_integer((json_int_t)job->request.gpu_mem_bytes));
 	json_object_set_new(object, "cpus", json_integer(job->request.cpus));
 	json_object_set_new(object, "mem", json_integer((json_int_t)job->request.mem_bytes));
+	json_object_set_new(object, "retries", json_integer(job->retries));
+	json_object_set_new(object, "retried", json_integer(job->retried));
 	json_object_set_new(object, "requeue", json_boolean(job->requeue));
 	json_object_set_new(object, "time_limit_ms",
 			    job->limit_ns ? json_integer(job->limit_ns / NS_PER_MS) : json_null());

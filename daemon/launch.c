@@ -182,7 +182,7 @@ static void start(struct daemon *daemon, struct record *record)
 static void stop(struct daemon *daemon, struct record *record)
 {
 	struct attempt *attempt = record->attempt;
-	int signal = record->kill_now ? SIGINT : SIGTERM;
+	int signal = record->job.kill_now ? SIGINT : SIGTERM;
 	struct job_event cancel = job_event_make(JOB_EVENT_CANCEL, clock_wall_ns());
 
 	if (!attempt) { /* cancelled in the very turn that placed it */

@@ -2,12 +2,11 @@
 /*
  * From probe reports to the ledger: slots, conditions, who holds what.
  *
- * Invariants: a slot means one UUID for the daemon's life; a GPU is ready only if the last report
- * shows it healthy and, unless a job of ours holds it, without a holder; GPUs that a job gave back
- * are not ready until a report that began after its end says so. Utilisation is never a sign of
- * use. Simulated GPUs have no holders, so theirs are ready again at once. Deliberately not here:
- * JSON for the API (machine_json.c), talking to the probe (prober.c). Cost: O(GPUs x processes x
- * running jobs) per report; the ledger is told only when something changed. Read next: prober.c.
+ * Invariants: a slot means one UUID for the daemon's life; the ledger's conditions are those that
+ * machine_judge() gives for the last report. Deliberately not here: whether a GPU may be used
+ * (machine_judge.c), what happens when one breaks (machine_fault.c), JSON for the API
+ * (machine_json.c), talking to the probe (prober.c). Cost: O(GPUs x processes x running jobs) per
+ * report; the ledger is told only when something changed. Read next: machine_judge.c.
  */
 #include "daemon/machine.h"
 
@@ -45,6 +44,8 @@ void machine_destroy(struct daemon *daemon)
 	if (!daemon->machine)
 		return;
 	gpu_report_finish(&daemon->machine->report);
+	for (unsigned i = 0; i < daemon->machine->n_slots; i++)
+		free(daemon->machine->slots[i].drain_reason);
 	free(daemon->machine);
 	daemon->machine = NULL;
 }
@@ -72,15 +73,44 @@ const struct gpu_info *machine_gpu(const struct daemon *daemon, unsigned slot)
 	return at >= 0 ? &machine->report.gpus[at] : NULL;
 }
 
+unsigned machine_n_slots(const struct daemon *daemon)
+{
+	return daemon->machine->n_slots;
+}
+
+int machine_index(const struct daemon *daemon, unsigned slot)
+{
+	return daemon->machine->slots[slot].index;
+}
+
+int machine_find_gpu(const struct daemon *daemon, const char *name)
+{
+	const struct node *node = machine_node(daemon);
+	int64_t index;
+
+	for (unsigned i = 0; i < daemon->machine->n_slots; i++)
+		if (STREQ(daemon->machine->slots[i].uuid, name) ||
+		    STREQ(node->gpus[i].label, name) ||
+		    (parse_int64(name, 0, INT32_MAX, &index) == 0 &&
+		     index == daemon->machine->slots[i].index))
+			return (int)i;
+	return -1;
+}
+
 /* The slot of this UUID, a new one if need be; -1 when all slots are used up. */
-static int slot_of(struct machine *machine, const char *uuid)
+int machine_slot(struct machine *machine, const char *uuid)
 {
 	for (unsigned i = 0; i < machine->n_slots; i++)
 		if (STREQ(machine->slots[i].uuid, uuid))
 			return (int)i;
 	if (machine->n_slots == TOPOLOGY_GPUS_MAX)
 		return -1;
-	machine->slots[machine->n_slots] = (struct slot){.report_index = -1, .index = -1};
+	machine->slots[machine->n_slots] = (struct slot){
+		.report_index = -1,
+		.index = -1,
+		.baseline_bytes = GPU_UNKNOWN,
+		.ecc_seen = GPU_UNKNOWN,
+	};
 	snprintf(machine->slots[machine->n_slots].uuid, sizeof(machine->slots[0].uuid), "%s", uuid);
 	return (int)machine->n_slots++;
 }
@@ -90,7 +120,7 @@ static void map_slots(struct machine *machine)
 	for (unsigned i = 0; i < machine->n_slots; i++)
 		machine->slots[i].report_index = -1;
 	for (size_t i = 0; i < machine->report.n_gpus; i++) {
-		int slot = slot_of(machine, machine->report.gpus[i].uuid);
+		int slot = machine_slot(machine, machine->report.gpus[i].uuid);
 
 		if (slot < 0) {
 			log_warn("more GPUs than slots, one is left out uuid=%s",
@@ -102,98 +132,6 @@ static void map_slots(struct machine *machine)
 	}
 }
 
-/* Does this process belong to one of our jobs? Its id; 0: it is somebody else's. */
-uint64_t machine_job_of(const struct daemon *daemon, const struct gpu_process *process)
-{
-	for (struct record *record = daemon->records; record; record = record->hh.next)
-		if (record->attempt && launch_owns_process(record, process))
-			return record->job.id;
-	return 0;
-}
-
-/* May a process stay on a GPU that counts as free? A display server with little memory may. */
-static bool is_harmless(const struct daemon *daemon, const struct gpu_process *process)
-{
-	return process->kind == 'G' && process->mem_bytes != GPU_UNKNOWN &&
-	       (uint64_t)process->mem_bytes <= daemon->config.display_mem_bytes;
-}
-
-/* The first process that is in the way of handing this GPU out. */
-static const struct gpu_process *find_holder(const struct daemon *daemon,
-					     const struct gpu_info *gpu)
-{
-	for (size_t i = 0; i < gpu->n_processes; i++)
-		if (!is_harmless(daemon, &gpu->processes[i]))
-			return &gpu->processes[i];
-	return NULL;
-}
-
-static void describe_holder(const struct daemon *daemon, const struct gpu_process *process,
-			    char *reason, size_t size)
-{
-	uint64_t job = machine_job_of(daemon, process);
-
-	if (job)
-		snprintf(reason, size, "held by pid %d (job %" PRIu64 ", %.40s)", (int)process->pid,
-			 job, process->name);
-	else if (process->uid != GPU_UNKNOWN)
-		snprintf(reason, size, "held by pid %d (uid %" PRId64 ", %.40s)", (int)process->pid,
-			 process->uid, process->name[0] ? process->name : "?");
-	else
-		snprintf(reason, size, "held by pid %d", (int)process->pid);
-}
-
-/* An idle, healthy GPU: is somebody on it all the same? */
-static enum gpu_condition judge_use(const struct daemon *daemon, const struct slot *slot,
-				    const struct gpu_info *gpu, char *reason, size_t size)
-{
-	const struct gpu_process *holder = find_holder(daemon, gpu);
-	char amount[32];
-
-	if (slot->released_ns >= daemon->machine->report.time_ns) {
-		snprintf(reason, size, "its last job has just ended; waiting for a look at it");
-		return GPU_CLEANING;
-	}
-	if (holder) {
-		describe_holder(daemon, holder, reason, size);
-		return GPU_FOREIGN;
-	}
-	if (gpu->processes_known && gpu->n_processes == 0 && gpu->mem_used_bytes != GPU_UNKNOWN &&
-	    (uint64_t)gpu->mem_used_bytes > daemon->config.foreign_mem_bytes) {
-		snprintf(reason, size, "%s of its memory are in use by a process nobody can see",
-			 bytes_format((uint64_t)gpu->mem_used_bytes, amount));
-		return GPU_FOREIGN;
-	}
-	return GPU_READY;
-}
-
-static enum gpu_condition judge(const struct daemon *daemon, unsigned index, char *reason,
-				size_t size)
-{
-	const struct slot *slot = &daemon->machine->slots[index];
-	const struct gpu_info *gpu = machine_gpu(daemon, index);
-	bool taken = machine_node(daemon)->taken & (UINT64_C(1) << index);
-
-	reason[0] = '\0';
-	if (!gpu) {
-		snprintf(reason, size, "gone: the last probe did not find it");
-		return GPU_LOST;
-	}
-	if (gpu->health != GPU_HEALTH_OK) {
-		snprintf(reason, size, "%s", gpu->health_reason);
-		return gpu->health == GPU_HEALTH_LOST ? GPU_LOST : GPU_UNHEALTHY;
-	}
-	if (gpu->mig_enabled) {
-		snprintf(reason, size, "split into MIG instances, which are listed by themselves");
-		return GPU_SPLIT;
-	}
-	if (daemon->machine->silent && !taken) {
-		snprintf(reason, size, "the GPU driver does not answer");
-		return GPU_UNHEALTHY;
-	}
-	return taken ? GPU_READY : judge_use(daemon, slot, gpu, reason, size);
-}
-
 static struct node_gpu *make_gpus(const struct daemon *daemon)
 {
 	const struct machine *machine = daemon->machine;
@@ -202,7 +140,8 @@ static struct node_gpu *make_gpus(const struct daemon *daemon)
 	for (unsigned i = 0; i < machine->n_slots; i++) {
 		const struct gpu_info *gpu = machine_gpu(daemon, i);
 
-		gpus[i].condition = judge(daemon, i, gpus[i].reason, sizeof(gpus[i].reason));
+		gpus[i].condition =
+			machine_judge(daemon, i, gpus[i].reason, sizeof(gpus[i].reason));
 		if (machine->slots[i].index >= 0)
 			snprintf(gpus[i].label, sizeof(gpus[i].label), "gpu%d",
 				 machine->slots[i].index);
@@ -270,7 +209,7 @@ static void log_changes(const struct daemon *daemon, const struct node_gpu *gpus
 }
 
 /* Tell the ledger what the GPUs are good for now, if that changed. */
-static void update_ledger(struct daemon *daemon)
+void machine_update_ledger(struct daemon *daemon)
 {
 	struct node *node = machine_node(daemon);
 	unsigned n = daemon->machine->n_slots;
@@ -302,7 +241,9 @@ void machine_fold_report(struct daemon *daemon, struct gpu_report *report)
 			? simulated_cpus
 			: machine->real_cpus;
 	machine->known = true;
-	update_ledger(daemon);
+	machine_fold_faults(daemon);
+	machine_learn(daemon);
+	machine_update_ledger(daemon);
 }
 
 void machine_fold_silence(struct daemon *daemon, const char *reason)
@@ -310,20 +251,26 @@ void machine_fold_silence(struct daemon *daemon, const char *reason)
 	log_warn("the GPU probe fails; GPUs that are not in use are not handed out reason=\"%s\"",
 		 reason);
 	daemon->machine->silent = true;
-	update_ledger(daemon);
+	machine_update_ledger(daemon);
 }
 
-void machine_gpus_released(struct daemon *daemon, const struct allocation *alloc, int64_t time_ns)
+void machine_gpus_released(struct daemon *daemon, const struct allocation *alloc,
+			   const struct job *job)
 {
 	struct machine *machine = daemon->machine;
 
-	(void)time_ns; /* of the runner's record; what counts is that we know of it only now */
 	if (machine->report.simulated)
 		return;
 	for (size_t i = 0; i < alloc->n_parts; i++)
-		for (uint64_t rest = alloc->parts[i].gpus; rest; rest &= rest - 1)
-			machine->slots[__builtin_ctzll(rest)].released_ns = clock_wall_ns();
-	update_ledger(daemon);
+		for (uint64_t rest = alloc->parts[i].gpus; rest; rest &= rest - 1) {
+			struct slot *slot = &machine->slots[__builtin_ctzll(rest)];
+
+			slot->released_ns = clock_wall_ns(); /* what counts is what we know */
+			slot->cleaning = true;
+			slot->last_job = job->id;
+			slot->last_uid = job->uid;
+		}
+	machine_update_ledger(daemon);
 	if (alloc->n_parts > 0 && alloc->parts[0].gpus)
 		prober_ask(daemon);
 }
@@ -379,7 +326,7 @@ static int parse_part(struct daemon *daemon, json_t *object, struct allocation_p
 	part.mem_bytes = (uint64_t)mem;
 	json_array_foreach (gpus, i, gpu) {
 		const char *uuid = json_string_value(json_object_get(gpu, "uuid"));
-		int slot = uuid ? slot_of(daemon->machine, uuid) : -1;
+		int slot = uuid ? machine_slot(daemon->machine, uuid) : -1;
 
 		if (slot < 0)
 			return -EINVAL;
@@ -406,7 +353,7 @@ int machine_parse_allocation(struct daemon *daemon, const char *text, struct all
 	json_decref(parts);
 	if (r < 0)
 		return r;
-	update_ledger(daemon); /* new slots exist before anything is booked on them */
+	machine_update_ledger(daemon); /* new slots exist before anything is booked on them */
 	*ret_alloc = alloc;
 	alloc = (struct allocation){0};
 	return 0;

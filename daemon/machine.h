@@ -26,8 +26,16 @@ void machine_fold_report(struct daemon *daemon, struct gpu_report *report);
  */
 void machine_fold_silence(struct daemon *daemon, const char *reason);
 
-/* A job gave these back at time_ns. */
-void machine_gpus_released(struct daemon *daemon, const struct allocation *alloc, int64_t time_ns);
+/* This job gave these back. */
+void machine_gpus_released(struct daemon *daemon, const struct allocation *alloc,
+			   const struct job *job);
+
+/* Take a slot's GPU out of service, or put it back; committed with the turn. Its job goes on. */
+void machine_drain(struct daemon *daemon, unsigned slot, uint32_t uid, const char *reason);
+void machine_resume(struct daemon *daemon, unsigned slot, uint32_t uid);
+
+/* Read from the store which GPUs are out of service. */
+int machine_load_drains(struct daemon *daemon, struct err *err);
 
 /* An allocation as JSON text that outlives a restart
  * ([{"node","cpus","mem","gpus":[{"index","uuid"}]}]), heap, owned by the caller; and back: unknown
@@ -41,6 +49,15 @@ void machine_describe_allocation(const struct daemon *daemon, const struct alloc
 
 /* The report's entry of a slot; NULL when the last report lacks it. */
 const struct gpu_info *machine_gpu(const struct daemon *daemon, unsigned slot);
+
+/* The slots, and what a person calls their GPUs: the index, -1 unknown; the slot of a UUID, a label
+ * such as "gpu3" or an index, -1: none. */
+unsigned machine_n_slots(const struct daemon *daemon);
+int machine_index(const struct daemon *daemon, unsigned slot);
+int machine_find_gpu(const struct daemon *daemon, const char *name);
+
+/* One GPU as GET /v1/gpus shows it. New reference. */
+json_t *machine_gpu_json(const struct daemon *daemon, unsigned slot);
 
 /* For the API: GET /v1/gpus and the parts of GET /v1/status. New references. */
 json_t *machine_gpus_json(const struct daemon *daemon);

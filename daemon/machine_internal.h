@@ -10,6 +10,13 @@ struct slot {
 	int index;	     /* last known */
 	int report_index;    /* in the last report; -1: not in it */
 	int64_t released_ns; /* wall clock: when its last job was seen to be over */
+	uint64_t last_job;   /* the one that released it, and its user */
+	uint32_t last_uid;
+	bool cleaning;		/* released, and not seen free since */
+	int64_t baseline_bytes; /* memory in use when it was last seen free; GPU_UNKNOWN */
+	int64_t xids_seen;	/* of this probe's count */
+	int64_t ecc_seen;	/* GPU_UNKNOWN: not yet */
+	char *drain_reason;	/* owned; NULL: in service */
 };
 
 struct machine {
@@ -23,6 +30,22 @@ struct machine {
 
 /* This machine's node in the ledger. */
 struct node *machine_node(const struct daemon *daemon);
+
+/* The slot of this UUID, a new one if need be; -1 when all slots are used up. */
+int machine_slot(struct machine *machine, const char *uuid);
+
+/* Tell the ledger what the GPUs are good for now, if that changed. */
+void machine_update_ledger(struct daemon *daemon);
+
+/* May this slot's GPU be handed out, by the last report? The reason, if not, in words. */
+enum gpu_condition machine_judge(const struct daemon *daemon, unsigned slot, char *reason,
+				 size_t size);
+
+/* Remember what the GPUs that are free look like. */
+void machine_learn(struct daemon *daemon);
+
+/* Act on what the last report says anew about broken GPUs. */
+void machine_fold_faults(struct daemon *daemon);
 
 /* The job that a process on a GPU belongs to; 0: none. */
 uint64_t machine_job_of(const struct daemon *daemon, const struct gpu_process *process);

@@ -73,6 +73,8 @@ static void add_attributes(json_t *object, const struct gpu_info *gpu)
 	json_object_set_new(object, "power_mw", known_integer(gpu->power_mw));
 	json_object_set_new(object, "temperature_c", known_integer(gpu->temperature_c));
 	json_object_set_new(object, "energy_mj", known_integer(gpu->energy_mj));
+	json_object_set_new(object, "ecc_uncorrected", known_integer(gpu->ecc_uncorrected));
+	json_object_set_new(object, "xid", known_integer(gpu->xid));
 }
 
 static const char *state_name(const struct node *node, unsigned slot)
@@ -82,7 +84,7 @@ static const char *state_name(const struct node *node, unsigned slot)
 	return gpu_condition_name(node->gpus[slot].condition);
 }
 
-static json_t *gpu_json(const struct daemon *daemon, unsigned slot)
+json_t *machine_gpu_json(const struct daemon *daemon, unsigned slot)
 {
 	const struct gpu_info *gpu = machine_gpu(daemon, slot),
 			      gone = {
@@ -95,6 +97,9 @@ static json_t *gpu_json(const struct daemon *daemon, unsigned slot)
 				      .power_mw = GPU_UNKNOWN,
 				      .temperature_c = GPU_UNKNOWN,
 				      .energy_mj = GPU_UNKNOWN,
+				      .ecc_uncorrected = GPU_UNKNOWN,
+				      .xid = -1,
+				      .xid_count = GPU_UNKNOWN,
 			      };
 	const struct node *node = machine_node(daemon);
 	json_t *object = json_object();
@@ -158,7 +163,7 @@ json_t *machine_gpus_json(const struct daemon *daemon)
 	json_object_set_new(object, "node", json_string(daemon->node_name));
 	json_object_set_new(object, "warnings", warnings_json(report));
 	for (unsigned i = 0; i < daemon->machine->n_slots; i++)
-		json_array_append_new(gpus, gpu_json(daemon, i));
+		json_array_append_new(gpus, machine_gpu_json(daemon, i));
 	json_object_set_new(object, "gpus", gpus);
 	json_object_set_new(object, "links", links_json(daemon));
 	return object;

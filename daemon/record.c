@@ -66,6 +66,7 @@ void record_destroy(struct daemon *daemon, struct record *record)
 	free(record->name);
 	free(record->alloc);
 	free(record->message);
+	free(record->new_spec);
 	free(record);
 }
 

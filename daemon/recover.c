@@ -38,10 +38,9 @@ static bool lock_is_held(const struct attempt *attempt)
 
 static void fold_reboot(struct daemon *daemon, struct record *record)
 {
-	struct job_event end = job_event_make(job_end_event(&record->job, JOB_CAUSE_NODE_LOST, -1),
-					      daemon->start_ns);
+	struct job_event end = job_event_make(JOB_EVENT_FAIL, daemon->start_ns);
 
-	end.cause = JOB_CAUSE_NODE_LOST;
+	end.type = job_end_event(&record->job, JOB_CAUSE_NODE_LOST, -1, &end.cause);
 	turn_apply(daemon, record, &end, "the machine went down while it ran");
 }
 
@@ -101,6 +100,8 @@ int recover_load(struct daemon *daemon, struct err *err)
 	struct record *record, *next;
 	int r = store_last(daemon->store, &daemon->last_id, &daemon->revision, err);
 
+	if (r == 0)
+		r = machine_load_drains(daemon, err);
 	if (r == 0)
 		r = store_walk(daemon->store, &filter, load_row, daemon, err);
 	if (r == -EUCLEAN)

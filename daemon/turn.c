@@ -27,6 +27,8 @@ struct turn {
 	size_t n_inserts, inserts_capacity;
 	struct store_event *events; /* detail owned here */
 	size_t n_events, events_capacity;
+	struct store_drain *drains; /* uuid and reason owned here */
+	size_t n_drains, drains_capacity;
 	bool want_pass;
 	uv_prepare_t prepare;
 	uv_check_t check;
@@ -81,6 +83,23 @@ void turn_submit(struct daemon *daemon, struct record *record, const char *spec,
 	turn_want_pass(daemon);
 }
 
+void turn_note(struct daemon *daemon, struct record *record, const char *event, const char *detail)
+{
+	add_event(daemon->turn, record->job.id, clock_wall_ns(), event, detail);
+	turn_touch(daemon, record);
+}
+
+void turn_drain(struct daemon *daemon, const struct store_drain *drain)
+{
+	struct turn *turn = daemon->turn;
+
+	xgrow(&turn->drains, &turn->drains_capacity, turn->n_drains + 1, sizeof(*turn->drains));
+	turn->drains[turn->n_drains] = *drain;
+	turn->drains[turn->n_drains].uuid = xstrdup(drain->uuid);
+	turn->drains[turn->n_drains++].reason = xstrdup(drain->reason);
+	turn_want_pass(daemon);
+}
+
 uint64_t turn_find_key(const struct daemon *daemon, uint32_t uid, const char *key)
 {
 	const struct turn *turn = daemon->turn;
@@ -92,9 +111,54 @@ uint64_t turn_find_key(const struct daemon *daemon, uint32_t uid, const char *ke
 	return 0;
 }
 
+static struct store_row *insert_of(struct turn *turn, uint64_t id)
+{
+	size_t at;
+
+	if (turn->n_inserts == 0 || id < turn->inserts[0].job.id)
+		return NULL;
+	at = (size_t)(id - turn->inserts[0].job.id); /* ids are given out one after the other */
+	assert(at < turn->n_inserts && turn->inserts[at].job.id == id);
+	return &turn->inserts[at];
+}
+
+const char *turn_pending_spec(const struct daemon *daemon, const struct record *record)
+{
+	const struct store_row *insert = insert_of(daemon->turn, record->job.id);
+
+	return insert ? insert->spec : record->new_spec;
+}
+
 static bool is_waiting(const struct job *job)
 {
 	return job->state == JOB_QUEUED && !job->held;
+}
+
+/* The job is in the queue by what it asks for, so it is taken out before that changes. */
+void turn_update(struct daemon *daemon, struct record *record, const struct job *changed,
+		 const char *name, const char *spec, const char *detail)
+{
+	struct job_event update = job_event_make(JOB_EVENT_UPDATE, clock_wall_ns());
+	struct job *job = &record->job;
+	struct store_row *insert;
+
+	if (is_waiting(job))
+		sched_dequeue(daemon->sched, job);
+	job->request = changed->request;
+	job->priority = changed->priority;
+	job->requeue = changed->requeue;
+	job->retries = changed->retries;
+	job->begin_ns = changed->begin_ns;
+	job->limit_ns = changed->limit_ns;
+	if (is_waiting(job))
+		sched_enqueue(daemon->sched, job);
+	replace_string(&record->name, name);
+	insert = insert_of(daemon->turn, job->id);
+	if (insert)
+		replace_string((char **)&insert->spec, spec); /* submitted in this very turn */
+	else
+		replace_string(&record->new_spec, spec);
+	turn_apply(daemon, record, &update, detail);
 }
 
 /* What the scheduler must know of a change. Its own decisions it has booked already (PLACE). */
@@ -125,7 +189,7 @@ int turn_apply(struct daemon *daemon, struct record *record, struct job_event *e
 	}
 	tell_scheduler(daemon, job, was_waiting, had_gpus);
 	if (had_gpus && !job_state_has_gpus(job->state)) {
-		machine_gpus_released(daemon, &held, event->time_ns);
+		machine_gpus_released(daemon, &held, job);
 		replace_string(&record->message, detail);
 	}
 	add_event(daemon->turn, job->id, event->time_ns, job_event_name(event->type), detail);
@@ -159,14 +223,6 @@ static void decide(struct daemon *daemon)
 	daemon->turn->want_pass = false; /* placing asked for a pass; it is the one just done */
 }
 
-static struct store_row *insert_of(struct turn *turn, uint64_t id)
-{
-	for (size_t i = 0; i < turn->n_inserts; i++)
-		if (turn->inserts[i].job.id == id)
-			return &turn->inserts[i];
-	return NULL;
-}
-
 /* Sort the changed jobs into new and known ones. New jobs are in `dirty` in order of insertion. */
 static size_t fill_rows(struct turn *turn, struct store_row *updates)
 {
@@ -183,6 +239,7 @@ static size_t fill_rows(struct turn *turn, struct store_row *updates)
 			turn->inserts[new ++] = row;
 		} else {
 			assert(!insert_of(turn, record->job.id));
+			row.spec = record->new_spec;
 			updates[n++] = row;
 		}
 	}
@@ -200,6 +257,8 @@ static void commit(struct daemon *daemon)
 		.n_inserts = turn->n_inserts,
 		.events = turn->events,
 		.n_events = turn->n_events,
+		.drains = turn->drains,
+		.n_drains = turn->n_drains,
 	};
 	struct err err = {0};
 
@@ -222,7 +281,11 @@ static void forget_written(struct turn *turn)
 	}
 	for (size_t i = 0; i < turn->n_events; i++)
 		free((char *)turn->events[i].detail);
-	turn->n_inserts = turn->n_events = 0;
+	for (size_t i = 0; i < turn->n_drains; i++) {
+		free((char *)turn->drains[i].uuid);
+		free((char *)turn->drains[i].reason);
+	}
+	turn->n_inserts = turn->n_events = turn->n_drains = 0;
 }
 
 /* Carry out what the committed states ask for. May change jobs: those are dirty for the next round.
@@ -234,8 +297,10 @@ static void act(struct daemon *daemon)
 	size_t n = turn->n_dirty;
 
 	turn->n_dirty = turn->dirty_capacity = 0;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		acting[i]->dirty = false;
+		free(TAKE_PTR(acting[i]->new_spec));
+	}
 	for (size_t i = 0; i < n; i++) {
 		launch_act(daemon, acting[i]);
 		if (job_state_is_final(acting[i]->job.state) && !acting[i]->dirty)
@@ -265,7 +330,7 @@ static void run(struct daemon *daemon)
 
 	while (turn->want_pass || turn->n_dirty > 0) {
 		decide(daemon);
-		if (turn->n_dirty == 0)
+		if (turn->n_dirty == 0 && turn->n_drains == 0)
 			break;
 		commit(daemon);
 		forget_written(turn);
@@ -312,6 +377,7 @@ void turn_destroy(struct daemon *daemon)
 	free(turn->dirty);
 	free(turn->inserts);
 	free(turn->events);
+	free(turn->drains);
 	free(turn);
 	daemon->turn = NULL;
 }

@@ -21,6 +21,23 @@ void turn_destroy(struct daemon *daemon);
 void turn_submit(struct daemon *daemon, struct record *record, const char *spec, const char *owner,
 		 const char *key);
 
+/*
+ * A waiting job asks for something else from now on: `changed` has the new request, priority,
+ * requeue, retries, begin and limit; name and spec (JSON) are copied. The caller has checked them,
+ * and that the job is queued.
+ */
+void turn_update(struct daemon *daemon, struct record *record, const struct job *changed,
+		 const char *name, const char *spec, const char *detail);
+
+/* The spec of a job as this turn has changed it and not yet written; NULL: the store has it. */
+const char *turn_pending_spec(const struct daemon *daemon, const struct record *record);
+
+/* A line in a job's history that changes nothing of it. */
+void turn_note(struct daemon *daemon, struct record *record, const char *event, const char *detail);
+
+/* A GPU is drained or resumed: written with the turn's commit. The texts are copied. */
+void turn_drain(struct daemon *daemon, const struct store_drain *drain);
+
 /* The job that this user submitted under `key` in this very turn; 0: none. */
 uint64_t turn_find_key(const struct daemon *daemon, uint32_t uid, const char *key);
 

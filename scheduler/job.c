@@ -22,6 +22,7 @@ static const struct transition {
 } transitions[] = {
 	{JOB_QUEUED, JOB_EVENT_HOLD, JOB_QUEUED},
 	{JOB_QUEUED, JOB_EVENT_RELEASE, JOB_QUEUED},
+	{JOB_QUEUED, JOB_EVENT_UPDATE, JOB_QUEUED},
 	{JOB_QUEUED, JOB_EVENT_PLACE, JOB_STARTING},
 	{JOB_QUEUED, JOB_EVENT_CANCEL, JOB_CANCELLED},
 
@@ -68,14 +69,16 @@ static const char *const causes[JOB_CAUSE_COUNT] = {
 	[JOB_CAUSE_CANCELLED] = "cancelled",
 	[JOB_CAUSE_RUNNER_LOST] = "runner-lost",
 	[JOB_CAUSE_NODE_LOST] = "node-lost",
+	[JOB_CAUSE_GPU_ERROR] = "gpu-error",
+	[JOB_CAUSE_REQUEUED] = "requeued",
 };
 
 static const char *const events[JOB_EVENT_COUNT] = {
-	[JOB_EVENT_HOLD] = "hold",	 [JOB_EVENT_RELEASE] = "release",
-	[JOB_EVENT_PLACE] = "place",	 [JOB_EVENT_START] = "start",
-	[JOB_EVENT_STOP] = "stop",	 [JOB_EVENT_FINISH] = "finish",
-	[JOB_EVENT_FAIL] = "fail",	 [JOB_EVENT_CANCEL] = "cancel",
-	[JOB_EVENT_REQUEUE] = "requeue",
+	[JOB_EVENT_HOLD] = "hold",     [JOB_EVENT_RELEASE] = "release",
+	[JOB_EVENT_UPDATE] = "update", [JOB_EVENT_PLACE] = "place",
+	[JOB_EVENT_START] = "start",   [JOB_EVENT_STOP] = "stop",
+	[JOB_EVENT_FINISH] = "finish", [JOB_EVENT_FAIL] = "fail",
+	[JOB_EVENT_CANCEL] = "cancel", [JOB_EVENT_REQUEUE] = "requeue",
 };
 
 struct job_event job_event_make(enum job_event_type type, int64_t time_ns)
@@ -122,18 +125,31 @@ static void begin_attempt(struct job *job, struct job_event *event)
 	event->alloc = (struct allocation){0};
 	job->place_ns = event->time_ns;
 	job->start_ns = job->stop_ns = job->end_ns = TIME_UNKNOWN;
+	job->kill_now = false;
 	job->cause = JOB_CAUSE_NONE;
 	job->exit_code = -1;
 	job->signal = 0;
 	job->cpu_ns = job->peak_bytes = -1;
 }
 
+/* A job may be told to end more than once. The first order to cancel it stands, whatever was
+ * ordered before or comes after. */
 static void order_end(struct job *job, const struct job_event *event)
 {
+	job->kill_now |= event->kill_now;
 	if (job->stop_ns == TIME_UNKNOWN)
 		job->stop_ns = event->time_ns;
+	else if (job->cause == JOB_CAUSE_CANCELLED)
+		return;
 	job->cause = event->cause;
-	job->cancelled_by = event->uid;
+	if (event->cause == JOB_CAUSE_CANCELLED)
+		job->cancelled_by = event->uid;
+}
+
+/* Is this a failure of the job's own, as against one of what it ran on? */
+static bool is_own_failure(enum job_cause cause)
+{
+	return cause == JOB_CAUSE_EXIT || cause == JOB_CAUSE_SIGNAL || cause == JOB_CAUSE_OOM;
 }
 
 static void end_attempt(struct job *job, const struct job_event *event)
@@ -144,6 +160,8 @@ static void end_attempt(struct job *job, const struct job_event *event)
 	job->signal = event->signal;
 	job->cpu_ns = event->cpu_ns;
 	job->peak_bytes = event->peak_bytes;
+	if (event->type == JOB_EVENT_REQUEUE && is_own_failure(event->cause))
+		job->retried++;
 	if (event->type != JOB_EVENT_CANCEL) {
 		job->cause = event->cause;
 		return;
@@ -164,6 +182,7 @@ int job_apply(struct job *job, struct job_event *event)
 	case JOB_EVENT_RELEASE: job->held = false; break;
 	case JOB_EVENT_PLACE: begin_attempt(job, event); break;
 	case JOB_EVENT_START: job->start_ns = event->time_ns; break;
+	case JOB_EVENT_UPDATE: break;
 	case JOB_EVENT_STOP: order_end(job, event); break;
 	case JOB_EVENT_FINISH:
 	case JOB_EVENT_FAIL:
@@ -176,16 +195,33 @@ int job_apply(struct job *job, struct job_event *event)
 	return 0;
 }
 
-enum job_event_type job_end_event(const struct job *job, enum job_cause cause, int exit_code)
+static bool may_repeat(const struct job *job)
 {
-	bool lost = cause == JOB_CAUSE_RUNNER_LOST || cause == JOB_CAUSE_NODE_LOST;
+	return job->requeue && job->attempt - job->retried < JOB_ATTEMPTS_MAX;
+}
 
-	if (job->state == JOB_STOPPING && job->cause == JOB_CAUSE_CANCELLED)
+enum job_event_type job_end_event(const struct job *job, enum job_cause cause, int exit_code,
+				  enum job_cause *ret_cause)
+{
+	enum job_cause ordered = job->state == JOB_STOPPING ? job->cause : JOB_CAUSE_NONE;
+
+	*ret_cause = cause;
+	if (ordered == JOB_CAUSE_CANCELLED)
 		return JOB_EVENT_CANCEL;
-	if (lost)
-		return job->requeue && job->attempt < JOB_ATTEMPTS_MAX ? JOB_EVENT_REQUEUE
-								       : JOB_EVENT_FAIL;
-	return cause == JOB_CAUSE_EXIT && exit_code == 0 ? JOB_EVENT_FINISH : JOB_EVENT_FAIL;
+	if (cause == JOB_CAUSE_EXIT && exit_code == 0)
+		return JOB_EVENT_FINISH; /* in time, whatever else was asked of it */
+	if (ordered == JOB_CAUSE_REQUEUED || ordered == JOB_CAUSE_GPU_ERROR)
+		*ret_cause = ordered; /* whatever it then died of */
+	switch (*ret_cause) {
+	case JOB_CAUSE_REQUEUED: return JOB_EVENT_REQUEUE;
+	case JOB_CAUSE_RUNNER_LOST:
+	case JOB_CAUSE_NODE_LOST:
+	case JOB_CAUSE_GPU_ERROR: return may_repeat(job) ? JOB_EVENT_REQUEUE : JOB_EVENT_FAIL;
+	case JOB_CAUSE_EXIT:
+	case JOB_CAUSE_SIGNAL:
+	case JOB_CAUSE_OOM: return job->retried < job->retries ? JOB_EVENT_REQUEUE : JOB_EVENT_FAIL;
+	default: return JOB_EVENT_FAIL;
+	}
 }
 
 bool job_state_is_final(enum job_state state)

@@ -2,7 +2,7 @@
 /*
  * A job as the scheduler sees it: what it asks for, what it holds, where it is in its life.
  *
- *                     hold, release
+ *                 hold, release, update
  *                        .---.
  *                        v   |        place             start
  *      submit -------> queued ----------> starting ----------> running
@@ -24,7 +24,8 @@
 #include "common/clock.h"
 #include "common/util.h"
 
-#define JOB_ATTEMPTS_MAX 10 /* a job that takes its runner down each time must end some day */
+/* Starts without the retries: a job that takes its runner down each time must end some day. */
+#define JOB_ATTEMPTS_MAX 10
 
 enum job_state {
 	JOB_QUEUED,    /* waits; `held` says that it waits for a person */
@@ -48,12 +49,15 @@ enum job_cause {
 	JOB_CAUSE_CANCELLED,   /* a person: cancelled_by */
 	JOB_CAUSE_RUNNER_LOST, /* its runner died without a record */
 	JOB_CAUSE_NODE_LOST,   /* its machine went down under it */
+	JOB_CAUSE_GPU_ERROR,   /* one of its GPUs broke */
+	JOB_CAUSE_REQUEUED,    /* a person wanted it to begin again */
 	JOB_CAUSE_COUNT,
 };
 
 enum job_event_type {
 	JOB_EVENT_HOLD,
 	JOB_EVENT_RELEASE,
+	JOB_EVENT_UPDATE,  /* what it asks for was changed, by whoever applies this */
 	JOB_EVENT_PLACE,   /* the scheduler gave it resources: alloc */
 	JOB_EVENT_START,   /* its program executes: time_ns */
 	JOB_EVENT_STOP,	   /* it was told to end: cause, uid */
@@ -93,9 +97,12 @@ struct job {
 	uint32_t uid;
 	enum job_state state;
 	bool held;
-	bool requeue; /* may run again after its runner or node was lost */
+	bool requeue;  /* may run again after its runner, its node or a GPU was lost */
+	bool kill_now; /* its end was asked for without grace */
 	int32_t priority;
 	uint32_t attempt; /* starts so far; names the attempt's directory and cgroup */
+	uint32_t retries; /* how often it may begin again after it failed by itself */
+	uint32_t retried; /* how often it has */
 	struct request request;
 	struct allocation alloc; /* empty unless starting, running or stopping */
 	int64_t submit_ns; /* wall clock, all of them; TIME_UNKNOWN when it has not happened */
@@ -121,6 +128,7 @@ struct job_event {
 	int32_t exit_code;	 /* FINISH, FAIL, CANCEL; -1: none */
 	int32_t signal;
 	int64_t uid;	    /* STOP, CANCEL: who asked; -1: nobody */
+	bool kill_now;	    /* STOP: without grace */
 	int64_t cpu_ns;	    /* -1 unknown */
 	int64_t peak_bytes; /* -1 unknown */
 };
@@ -143,9 +151,12 @@ int job_apply(struct job *job, struct job_event *event);
 
 /*
  * The event by which an attempt that ended for `cause` (as the runner saw it) leaves this job's
- * state: FINISH, FAIL, CANCEL when a person had asked for the end, or REQUEUE.
+ * state: FINISH; CANCEL when a person had asked for the end; REQUEUE when it is to begin again,
+ * because a person wanted so, because what it ran on was lost and it allows that, or as a retry of
+ * a failure of its own; else FAIL. *ret_cause: what it ended for in the end.
  */
-enum job_event_type job_end_event(const struct job *job, enum job_cause cause, int exit_code);
+enum job_event_type job_end_event(const struct job *job, enum job_cause cause, int exit_code,
+				  enum job_cause *ret_cause);
 
 bool job_state_is_final(enum job_state state); /* finished, failed, cancelled */
 bool job_state_has_gpus(enum job_state state); /* starting, running, stopping */

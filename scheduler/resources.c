@@ -15,8 +15,9 @@
 #include <strings.h>
 
 static const char *const condition_names[GPU_CONDITION_COUNT] = {
-	[GPU_READY] = "idle",	       [GPU_CLEANING] = "cleaning", [GPU_FOREIGN] = "foreign",
-	[GPU_UNHEALTHY] = "unhealthy", [GPU_LOST] = "lost",	    [GPU_SPLIT] = "mig",
+	[GPU_READY] = "idle",	   [GPU_CLEANING] = "cleaning",	  [GPU_FOREIGN] = "foreign",
+	[GPU_DRAINED] = "drained", [GPU_UNHEALTHY] = "unhealthy", [GPU_LOST] = "lost",
+	[GPU_SPLIT] = "mig",
 };
 
 const char *gpu_condition_name(enum gpu_condition condition)

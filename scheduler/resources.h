@@ -20,13 +20,14 @@ enum gpu_condition {
 	GPU_READY,
 	GPU_CLEANING,  /* its last job is over, but the GPU is not seen to be free yet */
 	GPU_FOREIGN,   /* a process that is no job's holds it */
+	GPU_DRAINED,   /* taken out of service, by a person or because it broke */
 	GPU_UNHEALTHY, /* it must not be used */
 	GPU_LOST,      /* it does not answer, or is gone */
 	GPU_SPLIT,     /* in MIG mode: its instances are GPUs of their own */
 	GPU_CONDITION_COUNT,
 };
 
-/* "idle" for GPU_READY, "cleaning", "foreign", "unhealthy", "lost", "mig". */
+/* "idle" for GPU_READY, "cleaning", "foreign", "drained", "unhealthy", "lost", "mig". */
 const char *gpu_condition_name(enum gpu_condition condition);
 
 struct node_gpu {

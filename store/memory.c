@@ -29,7 +29,9 @@ struct memory_store {
 	struct store base;
 	struct entry **entries; /* by id */
 	size_t n_entries, capacity;
-	struct entry *keyed; /* by user_key */
+	struct entry *keyed;	    /* by user_key */
+	struct store_drain *drains; /* strings owned here; a drained GPU each */
+	size_t n_drains, drains_capacity;
 	uint64_t last_id, revision;
 };
 
@@ -43,7 +45,7 @@ static char *dup_or_null(const char *text)
 	return text ? xstrdup(text) : NULL;
 }
 
-/* Take over what an update may change; uid, spec, owner and key stay. */
+/* Take over what every update changes; uid, spec, owner and key stay. */
 static void set_changing(struct store_row *to, const struct store_row *from, uint64_t revision)
 {
 	uint32_t uid = to->job.uid;
@@ -188,6 +190,42 @@ static void add_event(struct entry *entry, const struct store_event *event)
 	};
 }
 
+static void update(struct memory_store *memory, const struct store_row *row, uint64_t revision)
+{
+	struct entry *entry = find_entry(memory, row->job.id);
+
+	set_changing(&entry->row, row, revision);
+	if (!row->spec)
+		return;
+	free((char *)entry->row.spec);
+	entry->row.spec = xstrdup(row->spec);
+}
+
+static void free_drain(const struct store_drain *drain)
+{
+	free((char *)drain->uuid);
+	free((char *)drain->reason);
+}
+
+static void set_drain(struct memory_store *memory, const struct store_drain *drain)
+{
+	size_t i = 0;
+
+	while (i < memory->n_drains && strcmp(memory->drains[i].uuid, drain->uuid) != 0)
+		i++;
+	if (i < memory->n_drains) {
+		free_drain(&memory->drains[i]);
+		memory->drains[i] = memory->drains[--memory->n_drains];
+	}
+	if (!drain->drained)
+		return;
+	xgrow(&memory->drains, &memory->drains_capacity, memory->n_drains + 1,
+	      sizeof(*memory->drains));
+	memory->drains[memory->n_drains] = *drain;
+	memory->drains[memory->n_drains].uuid = xstrdup(drain->uuid);
+	memory->drains[memory->n_drains++].reason = xstrdup(drain->reason);
+}
+
 static int memory_commit(struct store *store, const struct store_batch *batch,
 			 uint64_t *ret_revision, struct err *err)
 {
@@ -211,10 +249,11 @@ static int memory_commit(struct store *store, const struct store_batch *batch,
 		if (batch->inserts[i].job.id > memory->last_id)
 			memory->last_id = batch->inserts[i].job.id;
 	for (size_t i = 0; i < batch->n_updates; i++)
-		set_changing(&find_entry(memory, batch->updates[i].job.id)->row, &batch->updates[i],
-			     revision);
+		update(memory, &batch->updates[i], revision);
 	for (size_t i = 0; i < batch->n_events; i++)
 		add_event(find_entry(memory, batch->events[i].job), &batch->events[i]);
+	for (size_t i = 0; i < batch->n_drains; i++)
+		set_drain(memory, &batch->drains[i]);
 	*ret_revision = memory->revision = revision;
 	return 0;
 }
@@ -254,6 +293,17 @@ static int memory_walk_events(struct store *store, uint64_t job, store_event_fn 
 	return r;
 }
 
+static int memory_walk_drains(struct store *store, store_drain_fn *fn, void *ctx, struct err *err)
+{
+	const struct memory_store *memory = memory_of(store);
+	int r = 0;
+
+	(void)err;
+	for (size_t i = 0; i < memory->n_drains && r == 0; i++)
+		r = fn(ctx, &memory->drains[i]);
+	return r;
+}
+
 static int memory_find_key(struct store *store, uint32_t uid, const char *key, uint64_t *ret_id)
 {
 	const struct entry *entry = find_user_key(memory_of(store), uid, key);
@@ -280,6 +330,9 @@ static void memory_close(struct store *store)
 	HASH_CLEAR(hh, memory->keyed);
 	for (size_t i = 0; i < memory->n_entries; i++)
 		entry_destroy(memory->entries[i]);
+	for (size_t i = 0; i < memory->n_drains; i++)
+		free_drain(&memory->drains[i]);
+	free(memory->drains);
 	free(memory->entries);
 	free(memory);
 }
@@ -289,6 +342,7 @@ static const struct store_ops memory_ops = {
 	.commit = memory_commit,
 	.walk = memory_walk,
 	.walk_events = memory_walk_events,
+	.walk_drains = memory_walk_drains,
 	.find_key = memory_find_key,
 	.last = memory_last,
 	.close = memory_close,

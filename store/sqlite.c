@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "store/sqlite_drain.h"
 #include "store/sqlite_file.h"
 #include "store/sqlite_row.h"
 
@@ -25,6 +26,7 @@ enum statement {
 	STMT_INSERT_JOB,
 	STMT_UPDATE_JOB,
 	STMT_INSERT_SPEC,
+	STMT_UPDATE_SPEC,
 	STMT_INSERT_EVENT,
 	STMT_UPDATE_META,
 	STMT_FIND_KEY,
@@ -35,6 +37,7 @@ static const char *const texts[STMT_COUNT] = {
 	[STMT_BEGIN] = "BEGIN IMMEDIATE",
 	[STMT_COMMIT] = "COMMIT",
 	[STMT_INSERT_SPEC] = "INSERT INTO spec (job, spec, owner) VALUES (?1, ?2, ?3)",
+	[STMT_UPDATE_SPEC] = "UPDATE spec SET spec = ?2 WHERE job = ?1",
 	[STMT_INSERT_EVENT] = "INSERT INTO event (job, revision, n, time_ns, event, detail) "
 			      "VALUES (?1, ?2, ?3, nullif(?4, 0), ?5, nullif(?6, ''))",
 	[STMT_UPDATE_META] = "UPDATE meta SET last_id = ?1, revision = ?2",
@@ -120,12 +123,17 @@ static int insert(struct sqlite_store *sqlite, const struct store_row *row, uint
 static int update(struct sqlite_store *sqlite, const struct store_row *row, uint64_t revision,
 		  struct err *err)
 {
+	sqlite3_stmt *spec = sqlite->stmts[STMT_UPDATE_SPEC];
 	int r = run_row(sqlite, STMT_UPDATE_JOB, row, revision, err);
 
 	if (r == 0 && sqlite3_changes(sqlite->db) == 0)
 		r = err_set(err, -ENOENT, "store %s: update of unknown job %" PRIu64,
 			    sqlite_file_path(sqlite->db), row->job.id);
-	return r;
+	if (r < 0 || !row->spec)
+		return r;
+	sqlite3_bind_int64(spec, 1, (int64_t)row->job.id);
+	sqlite3_bind_text(spec, 2, row->spec, -1, SQLITE_STATIC);
+	return run(sqlite, STMT_UPDATE_SPEC, err);
 }
 
 static int insert_event(struct sqlite_store *sqlite, const struct store_event *event,
@@ -159,6 +167,8 @@ static int write_batch(struct sqlite_store *sqlite, const struct store_batch *ba
 		r = update(sqlite, &batch->updates[i], revision, err);
 	for (size_t i = 0; i < batch->n_events && r == 0; i++)
 		r = insert_event(sqlite, &batch->events[i], revision, i, err);
+	for (size_t i = 0; i < batch->n_drains && r == 0; i++)
+		r = sqlite_drain_write(sqlite->db, &batch->drains[i], err);
 	if (r < 0)
 		return r;
 	sqlite3_bind_int64(meta, 1, (int64_t)last_id);
@@ -376,6 +386,11 @@ static int sqlite_walk_events(struct store *store, uint64_t job, store_event_fn 
 	return r;
 }
 
+static int sqlite_walk_drains(struct store *store, store_drain_fn *fn, void *ctx, struct err *err)
+{
+	return sqlite_drain_walk(sqlite_of(store)->db, fn, ctx, err);
+}
+
 static int sqlite_find_key(struct store *store, uint32_t uid, const char *key, uint64_t *ret_id)
 {
 	struct sqlite_store *sqlite = sqlite_of(store);
@@ -420,6 +435,7 @@ static const struct store_ops sqlite_ops = {
 	.commit = sqlite_commit,
 	.walk = sqlite_walk,
 	.walk_events = sqlite_walk_events,
+	.walk_drains = sqlite_walk_drains,
 	.find_key = sqlite_find_key,
 	.last = sqlite_last,
 	.close = sqlite_close,

@@ -30,6 +30,8 @@ static void check_batch(const struct store_batch *batch)
 		check_row(&batch->updates[i]);
 	for (size_t i = 0; i < batch->n_events; i++)
 		assert(batch->events[i].event && batch->events[i].detail);
+	for (size_t i = 0; i < batch->n_drains; i++)
+		assert(batch->drains[i].uuid && batch->drains[i].reason);
 }
 
 int store_commit(struct store *store, const struct store_batch *batch, uint64_t *ret_revision,
@@ -59,6 +61,16 @@ int store_walk_events(struct store *store, uint64_t job, store_event_fn *fn, voi
 
 	store->n_walks++;
 	r = store->ops->walk_events(store, job, fn, ctx, err);
+	store->n_walks--;
+	return r;
+}
+
+int store_walk_drains(struct store *store, store_drain_fn *fn, void *ctx, struct err *err)
+{
+	int r;
+
+	store->n_walks++;
+	r = store->ops->walk_drains(store, fn, ctx, err);
 	store->n_walks--;
 	return r;
 }

@@ -27,8 +27,8 @@ struct store_row {
 	 */
 	struct job job;
 	const char *name;
-	const char *spec;    /* jobspec as JSON; written once; NULL in updates and listings */
-	const char *owner;   /* credentials to run with, as JSON; written once; NULL likewise */
+	const char *spec;    /* jobspec as JSON; NULL in an update: unchanged; NULL in listings */
+	const char *owner;   /* credentials to run with, as JSON; written once; NULL elsewhere */
 	const char *key;     /* the submitter's key, unique per uid; NULL: none. Written once */
 	const char *alloc;   /* JSON, "" when it holds nothing */
 	const char *message; /* a sentence about its end or its last attempt; "" */
@@ -43,14 +43,25 @@ struct store_event {
 	const char *detail; /* "" or a sentence */
 };
 
+/* A GPU taken out of service, or put back. */
+struct store_drain {
+	const char *uuid;
+	bool drained; /* false: its row goes */
+	int64_t time_ns;
+	int64_t uid; /* who did it; -1: tgpud itself */
+	const char *reason;
+};
+
 /* What one turn wants written. */
 struct store_batch {
 	const struct store_row *inserts; /* new jobs */
 	size_t n_inserts;
-	const struct store_row *updates; /* changed jobs: all but uid, spec, owner and key */
+	const struct store_row *updates; /* changed jobs: all but uid, owner and key */
 	size_t n_updates;
 	const struct store_event *events;
 	size_t n_events;
+	const struct store_drain *drains;
+	size_t n_drains;
 };
 
 /* Which jobs to hand out; zero-initialised: all. In order of id, descending with newest_first. */
@@ -68,6 +79,7 @@ struct store_filter {
 /* Called per row; a non-zero result stops the walk and is returned from it. */
 typedef int store_row_fn(void *ctx, const struct store_row *row);
 typedef int store_event_fn(void *ctx, const struct store_event *event);
+typedef int store_drain_fn(void *ctx, const struct store_drain *drain);
 
 struct store_ops {
 	const char *name;
@@ -77,6 +89,7 @@ struct store_ops {
 		    void *ctx, struct err *err);
 	int (*walk_events)(struct store *store, uint64_t job, store_event_fn *fn, void *ctx,
 			   struct err *err);
+	int (*walk_drains)(struct store *store, store_drain_fn *fn, void *ctx, struct err *err);
 	int (*find_key)(struct store *store, uint32_t uid, const char *key, uint64_t *ret_id);
 	int (*last)(struct store *store, uint64_t *ret_id, uint64_t *ret_revision, struct err *err);
 	void (*close)(struct store *store);
@@ -100,7 +113,8 @@ int store_sqlite_open(const char *path, struct store **ret_store, struct err *er
 struct store *store_memory_create(void);
 
 /*
- * Make a batch durable as one transaction: inserts, then updates, then events. 0 with its revision
+ * Make a batch durable as one transaction: inserts, then updates, events,
+ * drains. 0 with its revision
  * (which the rows' jobs then carry); negative with a sentence: nothing of it was written, and the
  * daemon must stop. An insert whose id or (uid, key) exists already is -EEXIST: look with
  * store_find_key() first; an update or event of an unknown job is -ENOENT.
@@ -120,6 +134,9 @@ int store_walk(struct store *store, const struct store_filter *filter, store_row
 /* Walk one job's history, oldest first. */
 int store_walk_events(struct store *store, uint64_t job, store_event_fn *fn, void *ctx,
 		      struct err *err);
+
+/* Walk the drained GPUs. */
+int store_walk_drains(struct store *store, store_drain_fn *fn, void *ctx, struct err *err);
 
 /* Does the filter let this job through? All but `limit`; for implementations of walk. */
 bool store_filter_matches(const struct store_filter *filter, const struct job *job);

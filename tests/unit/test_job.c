@@ -8,21 +8,21 @@
 
 /* Where each event leads from each state; written down a second time, by hand. */
 static const int targets[JOB_STATE_COUNT][JOB_EVENT_COUNT] = {
-	/* hold, release, place, start, stop, finish, fail, cancel, requeue */
-	[JOB_QUEUED] = {JOB_QUEUED, JOB_QUEUED, JOB_STARTING, NOWHERE, NOWHERE, NOWHERE, NOWHERE,
-			JOB_CANCELLED, NOWHERE},
-	[JOB_STARTING] = {NOWHERE, NOWHERE, NOWHERE, JOB_RUNNING, JOB_STOPPING, JOB_FINISHED,
-			  JOB_FAILED, NOWHERE, JOB_QUEUED},
-	[JOB_RUNNING] = {NOWHERE, NOWHERE, NOWHERE, NOWHERE, JOB_STOPPING, JOB_FINISHED, JOB_FAILED,
-			 NOWHERE, JOB_QUEUED},
-	[JOB_STOPPING] = {NOWHERE, NOWHERE, NOWHERE, JOB_STOPPING, JOB_STOPPING, JOB_FINISHED,
-			  JOB_FAILED, JOB_CANCELLED, JOB_QUEUED},
+	/* hold, release, update, place, start, stop, finish, fail, cancel, requeue */
+	[JOB_QUEUED] = {JOB_QUEUED, JOB_QUEUED, JOB_QUEUED, JOB_STARTING, NOWHERE, NOWHERE, NOWHERE,
+			NOWHERE, JOB_CANCELLED, NOWHERE},
+	[JOB_STARTING] = {NOWHERE, NOWHERE, NOWHERE, NOWHERE, JOB_RUNNING, JOB_STOPPING,
+			  JOB_FINISHED, JOB_FAILED, NOWHERE, JOB_QUEUED},
+	[JOB_RUNNING] = {NOWHERE, NOWHERE, NOWHERE, NOWHERE, NOWHERE, JOB_STOPPING, JOB_FINISHED,
+			 JOB_FAILED, NOWHERE, JOB_QUEUED},
+	[JOB_STOPPING] = {NOWHERE, NOWHERE, NOWHERE, NOWHERE, JOB_STOPPING, JOB_STOPPING,
+			  JOB_FINISHED, JOB_FAILED, JOB_CANCELLED, JOB_QUEUED},
 	[JOB_FINISHED] = {NOWHERE, NOWHERE, NOWHERE, NOWHERE, NOWHERE, NOWHERE, NOWHERE, NOWHERE,
-			  NOWHERE},
+			  NOWHERE, NOWHERE},
 	[JOB_FAILED] = {NOWHERE, NOWHERE, NOWHERE, NOWHERE, NOWHERE, NOWHERE, NOWHERE, NOWHERE,
-			NOWHERE},
+			NOWHERE, NOWHERE},
 	[JOB_CANCELLED] = {NOWHERE, NOWHERE, NOWHERE, NOWHERE, NOWHERE, NOWHERE, NOWHERE, NOWHERE,
-			   NOWHERE},
+			   NOWHERE, NOWHERE},
 };
 
 static struct allocation some_gpus(uint64_t gpus)
@@ -102,10 +102,10 @@ static void change(struct job *job, const struct job_event *event)
 		job->cpu_ns = job->peak_bytes = -1;
 		break;
 	case JOB_EVENT_START: job->start_ns = event->time_ns; break;
-	case JOB_EVENT_STOP: /* the first order's time, the last one's reason */
+	case JOB_EVENT_UPDATE: break; /* whoever applies it changes the rest */
+	case JOB_EVENT_STOP:	      /* the first order's time, the last one's reason */
 		job->stop_ns = job->state == JOB_STOPPING ? job->stop_ns : event->time_ns;
 		job->cause = event->cause;
-		job->cancelled_by = event->uid;
 		break;
 	default:
 		job->alloc = (struct allocation){0};
@@ -115,7 +115,9 @@ static void change(struct job *job, const struct job_event *event)
 		job->cpu_ns = event->cpu_ns;
 		job->peak_bytes = event->peak_bytes;
 		job->cause = asked ? JOB_CAUSE_CANCELLED : event->cause;
-		job->cancelled_by = asked ? event->uid : -1;
+		job->retried += event->type == JOB_EVENT_REQUEUE; /* after a signal */
+		if (asked)
+			job->cancelled_by = event->uid;
 	}
 }
 
@@ -218,6 +220,8 @@ static void test_end_event(void **state)
 		 JOB_EVENT_CANCEL},
 		{JOB_STOPPING, JOB_CAUSE_TIMEOUT, true, JOB_CAUSE_TIMEOUT, -1, JOB_EVENT_FAIL},
 		{JOB_STOPPING, JOB_CAUSE_TIMEOUT, true, JOB_CAUSE_EXIT, 0, JOB_EVENT_FINISH},
+		{JOB_STOPPING, JOB_CAUSE_REQUEUED, false, JOB_CAUSE_NODE_LOST, -1,
+		 JOB_EVENT_REQUEUE},
 		{JOB_STOPPING, JOB_CAUSE_TIMEOUT, true, JOB_CAUSE_NODE_LOST, -1, JOB_EVENT_REQUEUE},
 	};
 
@@ -226,12 +230,60 @@ static void test_end_event(void **state)
 		struct job job = {.state = rows[i].state,
 				  .cause = rows[i].stopped_for,
 				  .requeue = rows[i].requeue};
-		enum job_event_type type = job_end_event(&job, rows[i].cause, rows[i].exit_code);
+		enum job_cause cause;
+		enum job_event_type type =
+			job_end_event(&job, rows[i].cause, rows[i].exit_code, &cause);
 
 		if (type != rows[i].want)
 			fail_msg("row %zu: %s", i, job_event_name(type));
 		assert_int_not_equal(targets[rows[i].state][type], NOWHERE);
 	}
+}
+
+/* A job that is told to end for more than one reason, or fails with retries left. */
+static void test_orders_and_retries(void **state)
+{
+	struct job job = {.state = JOB_STOPPING, .cause = JOB_CAUSE_REQUEUED, .retries = 2};
+	enum job_cause cause;
+
+	(void)state;
+	assert_int_equal(job_end_event(&job, JOB_CAUSE_SIGNAL, -1, &cause), JOB_EVENT_REQUEUE);
+	assert_int_equal(cause, JOB_CAUSE_REQUEUED);
+	assert_int_equal(job_end_event(&job, JOB_CAUSE_EXIT, 0, &cause), JOB_EVENT_FINISH);
+	job.cause = JOB_CAUSE_GPU_ERROR;
+	assert_int_equal(job_end_event(&job, JOB_CAUSE_SIGNAL, -1, &cause), JOB_EVENT_FAIL);
+	assert_int_equal(cause, JOB_CAUSE_GPU_ERROR);
+	job.requeue = true;
+	assert_int_equal(job_end_event(&job, JOB_CAUSE_SIGNAL, -1, &cause), JOB_EVENT_REQUEUE);
+	job = (struct job){.state = JOB_RUNNING, .retries = 2};
+	assert_int_equal(job_end_event(&job, JOB_CAUSE_EXIT, 3, &cause), JOB_EVENT_REQUEUE);
+	assert_int_equal(job_end_event(&job, JOB_CAUSE_OOM, -1, &cause), JOB_EVENT_REQUEUE);
+	assert_int_equal(job_end_event(&job, JOB_CAUSE_TIMEOUT, -1, &cause), JOB_EVENT_FAIL);
+	assert_int_equal(job_end_event(&job, JOB_CAUSE_LAUNCH, 127, &cause), JOB_EVENT_FAIL);
+	job.retried = 2;
+	assert_int_equal(job_end_event(&job, JOB_CAUSE_EXIT, 3, &cause), JOB_EVENT_FAIL);
+}
+
+static void test_an_order_to_cancel_stands(void **state)
+{
+	struct job job = job_in(JOB_RUNNING);
+	struct job_event stop = job_event_make(JOB_EVENT_STOP, 10);
+
+	(void)state;
+	stop.cause = JOB_CAUSE_REQUEUED;
+	assert_int_equal(job_apply(&job, &stop), 0);
+	stop.cause = JOB_CAUSE_CANCELLED;
+	stop.uid = 7;
+	assert_int_equal(job_apply(&job, &stop), 0);
+	assert_int_equal(job.cause, JOB_CAUSE_CANCELLED);
+	stop.cause = JOB_CAUSE_GPU_ERROR;
+	stop.uid = -1;
+	stop.kill_now = true;
+	assert_int_equal(job_apply(&job, &stop), 0);
+	assert_int_equal(job.cause, JOB_CAUSE_CANCELLED);
+	assert_int_equal(job.cancelled_by, 7);
+	assert_true(job.kill_now);
+	job_finish(&job);
 }
 
 static void test_flags_of_states(void **state)
@@ -291,6 +343,8 @@ int main(void)
 		cmocka_unit_test(test_who_asked_first_to_cancel_is_kept_at_the_end),
 		cmocka_unit_test(test_a_second_attempt_forgets_the_first),
 		cmocka_unit_test(test_end_event),
+		cmocka_unit_test(test_orders_and_retries),
+		cmocka_unit_test(test_an_order_to_cancel_stands),
 		cmocka_unit_test(test_flags_of_states),
 		cmocka_unit_test(test_eligible),
 		cmocka_unit_test(test_names_round_trip),

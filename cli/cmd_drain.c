@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* tgpu drain, resume: take GPUs out of service for a while, and put them back. */
+#include <errno.h>
+
+#include "cli/client.h"
+#include "cli/command.h"
+#include "cli/field.h"
+#include "cli/format.h"
+
+static const struct option_desc drain_options[] = {
+	{"reason", 0, OPTION_VALUE, "TEXT", "why, for whoever looks at tgpu gpus", NULL},
+	{"json", 0, OPTION_FLAG, NULL, "print the daemon's answer as JSON", NULL},
+};
+
+static const struct option_desc resume_options[] = {
+	{"json", 0, OPTION_FLAG, NULL, "print the daemon's answer as JSON", NULL},
+};
+
+static void print_states(const json_t *answer)
+{
+	const json_t *gpu;
+	size_t i;
+
+	json_array_foreach (json_object_get(answer, "results"), i, gpu) {
+		_cleanup_(buf_finish) struct buf line = {0}, reason = {0};
+		int64_t job = field_int(gpu, "job", 0);
+
+		format_printable(&reason, field_text(gpu, "reason"));
+		buf_printf(&line, "gpu%lld %s", (long long)field_int(gpu, "index", -1),
+			   field_text(gpu, "state"));
+		if (reason.len > 0)
+			buf_printf(&line, " (%s)", buf_get(&reason));
+		if (job)
+			buf_printf(&line, "; job %lld goes on there", (long long)job);
+		puts(buf_get(&line));
+	}
+}
+
+static int order(const char *target, const struct options *opts, struct err *err)
+{
+	_cleanup_(client_close) struct client client = {0};
+	_cleanup_(client_json_unref) json_t *body = json_object(), *answer = NULL;
+	json_t *gpus = json_array();
+	const char *reason = options_get(opts, "reason");
+	int r;
+
+	json_object_set_new(body, "gpus", gpus);
+	for (size_t i = 0; i < opts->n_words; i++)
+		json_array_append_new(gpus, json_string(opts->words[i]));
+	if (reason)
+		json_object_set_new(body, "reason", json_string(reason));
+	if (opts->n_words == 0)
+		return err_set(err, -EINVAL, "say which GPUs: 0, gpu3, a UUID, or all");
+	r = client_open(&client, CLIENT_START, err);
+	if (r == 0)
+		r = client_call(&client, "POST", target, NULL, body, &answer, err);
+	if (r < 0)
+		return r;
+	if (options_has(opts, "json"))
+		field_print_json(answer);
+	else
+		print_states(answer);
+	return EXIT_DONE;
+}
+
+static int run_drain(const struct options *opts, struct err *err)
+{
+	return order("/v1/gpus/drain", opts, err);
+}
+
+static int run_resume(const struct options *opts, struct err *err)
+{
+	return order("/v1/gpus/resume", opts, err);
+}
+
+const struct command command_drain = {
+	.name = "drain",
+	.usage = "[OPTIONS] GPU...",
+	.summary = "give no more jobs to GPUs",
+	.details = "Jobs that run there go on. A GPU stays drained, also across restarts, until\n"
+		   "\"tgpu resume\". tgpud drains a GPU by itself when it breaks.\n",
+	.examples = "  tgpu drain 3 --reason \"fan replaced on Monday\"\n"
+		    "  tgpu drain all\n",
+	.options = drain_options,
+	.n_options = ARRAY_SIZE(drain_options),
+	.takes_words = true,
+	.run = run_drain,
+};
+
+const struct command command_resume = {
+	.name = "resume",
+	.usage = "[OPTIONS] GPU...",
+	.summary = "give jobs to drained GPUs again",
+	.examples = "  tgpu resume 3\n"
+		    "  tgpu resume all\n",
+	.options = resume_options,
+	.n_options = ARRAY_SIZE(resume_options),
+	.takes_words = true,
+	.run = run_resume,
+};

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""What people do to jobs and GPUs: requeue, update, retries, unique, hold, drain; and what jobs see of it."""
+import pytest
+
+pytestmark = pytest.mark.sanitize
+
+
+def test_a_requeued_job_begins_again_under_its_id(tgpu_factory, tmp_path):
+    tgpu = tgpu_factory()
+    job = tgpu.submit("--gpus", "1", "--", f"cmd=echo run $TGPU_RESTART_COUNT; test $TGPU_RESTART_COUNT = 1 || "
+                      f"sleep 1000")
+    tgpu.wait_for_log(job, "run 0")
+    done = tgpu.cli("requeue", "--now", str(job))
+    assert done.returncode == 0, done.stderr
+    over = tgpu.wait(job)
+    assert (over["state"], over["exit_code"], over["attempt"]) == ("finished", 0, 2)
+    assert tgpu.log_of(job).split("\n")[:2] == ["run 0", "run 1"]
+    assert tgpu.cli("requeue", str(job)).returncode == 1
+
+
+def test_requeue_is_refused_for_who_waits_or_is_cancelled(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    running = tgpu.submit("--gpus", "1", "--grace", "1h", "--", "cmd=trap '' TERM; echo deaf; sleep 1000 & wait; wait")
+    waiting = tgpu.submit("--gpus", "1", "--", "true")
+    done = tgpu.cli("requeue", str(waiting))
+    assert done.returncode == 1 and "waits already" in done.stderr
+    tgpu.wait_for_log(running, "deaf")
+    tgpu.cli("cancel", str(running))
+    done = tgpu.cli("requeue", str(running))
+    assert done.returncode == 1 and "being cancelled" in done.stderr
+
+
+def test_retries_are_counted_and_end(tgpu_factory):
+    tgpu = tgpu_factory()
+    job = tgpu.submit("--retries", "2", "--", "cmd=echo run $TGPU_RESTART_COUNT; exit 3")
+    over = tgpu.wait(job)
+    assert (over["state"], over["exit_code"], over["attempt"], over["retried"]) == ("failed", 3, 3, 2)
+    assert tgpu.log_of(job).split() == ["run", "0", "run", "1", "run", "2"]
+    job = tgpu.submit("--retries", "5", "--", "cmd=test $TGPU_RESTART_COUNT = 1")
+    over = tgpu.wait(job)
+    assert (over["state"], over["attempt"]) == ("finished", 2)
+
+
+def test_retries_survive_a_restart(tgpu_factory):
+    tgpu = tgpu_factory()
+    job = tgpu.submit("--retries", "1", "--", "cmd=test $TGPU_RESTART_COUNT = 0 && exit 4; echo second; sleep 1000")
+    tgpu.wait_for_log(job, "second")
+    tgpu.kill9()
+    tgpu.start()
+    shown = tgpu.job(job)
+    assert (shown["state"], shown["retries"], shown["retried"]) == ("running", 1, 1)
+
+
+def test_no_retry_for_what_would_fail_again(tgpu_factory):
+    tgpu = tgpu_factory()
+    missing = tgpu.wait(tgpu.submit("--retries", "3", "--", "/no/such/program"))
+    assert (missing["state"], missing["cause"], missing["attempt"]) == ("failed", "launch", 1)
+    late = tgpu.wait(tgpu.submit("--retries", "3", "--time", "1s", "--grace", "0", "--", "sleep", "1000"))
+    assert (late["state"], late["cause"], late["attempt"]) == ("failed", "timeout", 1)
+
+
+def test_a_waiting_job_is_changed(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    first = tgpu.submit("--gpus", "2", "--", "sleep", "1000")
+    low = tgpu.submit("--gpus", "2", "--name", "low", "--", "echo", "low")
+    high = tgpu.submit("--gpus", "2", "--", "echo", "high")
+    done = tgpu.cli("update", str(high), "--priority", "9", "--time", "2h", "--name", "better")
+    assert done.returncode == 0, done.stderr
+    shown = tgpu.job(high)
+    assert (shown["priority"], shown["time_limit_ms"], shown["name"]) == (9, 7200000, "better")
+    assert shown["spec"]["priority"] == 9
+    _, queue = tgpu.api("GET", "/v1/jobs?order=queue&state=queued")
+    assert [job["id"] for job in queue["jobs"]] == [high, low]
+    tgpu.kill9()
+    tgpu.start()
+    assert tgpu.job(high)["priority"] == 9
+    done = tgpu.cli("update", str(first), "--priority", "1")
+    assert done.returncode == 1 and "waiting" in done.stderr
+    tgpu.cli("cancel", "--now", str(first))
+    assert tgpu.wait(high)["name"] == "better"
+    assert tgpu.wait(low)["state"] == "finished"
+
+
+def test_an_update_is_checked_like_a_submission(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    job = tgpu.submit("--gpus", "1", "--hold", "--", "true")
+    before = tgpu.job(job)
+    done = tgpu.cli("update", str(job), "--gpus", "3")
+    assert done.returncode == 1 and "largest node has 2" in done.stderr
+    done = tgpu.cli("update", str(job), "--env", "A=b")
+    assert done.returncode == 1 and "cannot be changed" in done.stderr
+    assert tgpu.cli("update", str(job)).returncode == 2
+    status, answer = tgpu.api("POST", "/v1/jobs/update", {"ids": str(job), "set": {"num_gpu": 2}})
+    assert status == 200 and "num_gpus" in answer["results"][0]["error"]
+    assert tgpu.job(job) == before
+
+
+def test_unique_finds_the_job_that_is_there(tgpu_factory):
+    tgpu = tgpu_factory()
+    job = tgpu.submit("--unique", "--name", "nightly", "--hold", "--", "true")
+    assert tgpu.submit("--unique", "--name", "nightly", "--", "true") == job
+    assert tgpu.submit("--name", "nightly", "--hold", "--", "true") != job
+    tgpu.cli("cancel", "--me", "--state", "queued")
+    assert tgpu.submit("--unique", "--name", "nightly", "--", "true") > job + 1
+
+
+def test_cancel_now_is_remembered_by_the_next_daemon(tgpu_factory):
+    tgpu = tgpu_factory()
+    job = tgpu.submit("--grace", "1h", "--", "cmd=trap '' TERM; echo deaf; while :; do sleep 1000; done")
+    tgpu.wait_for_log(job, "deaf")
+    runner = (tgpu.state / "jobs" / f"{job}.1" / "runner").read_text()
+    pid = int(dict(line.split("=", 1) for line in runner.split())["pid"])
+    import os
+    import signal
+    os.kill(pid, signal.SIGSTOP)  # so that it cannot obey before the daemon is gone
+    assert tgpu.cli("cancel", "--now", str(job)).returncode == 0
+    tgpu.kill9()
+    os.kill(pid, signal.SIGCONT)
+    tgpu.start()
+    assert tgpu.wait(job)["state"] == "cancelled"
+
+
+def test_a_drained_gpu_takes_no_job_until_it_is_resumed(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    running = tgpu.submit("--gpus", "1", "--", "cmd=echo up; sleep 1000")
+    tgpu.wait_for_log(running, "up")
+    done = tgpu.cli("drain", "all", "--reason", "new fan")
+    assert done.returncode == 0 and f"job {running} goes on" in done.stdout
+    waiting = tgpu.submit("--gpus", "1", "--", "true")
+    assert "new fan" in tgpu.cli("why", str(waiting)).stdout
+    tgpu.kill9()
+    tgpu.start()
+    _, answer = tgpu.api("GET", "/v1/gpus")
+    assert {gpu["state"] for gpu in answer["gpus"]} == {"drained"}
+    assert tgpu.job(running)["state"] == "running" and tgpu.job(waiting)["state"] == "queued"
+    done = tgpu.cli("drain", "7")
+    assert done.returncode == 4 and "no GPU '7'" in done.stderr
+    assert tgpu.cli("resume", "0", "gpu1").returncode == 0
+    assert tgpu.wait(waiting)["state"] == "finished"
