@@ -197,23 +197,29 @@ static void stop(struct daemon *daemon, struct record *record)
 	attempt->signalled = signal;
 }
 
-/* The end is on disk: the attempt's directory has served. */
-static void tidy(struct record *record)
+int launch_remove_dir(const char *dir)
 {
 	static const char *const files[] = {LAUNCH_FILE_SCRIPT, LAUNCH_FILE_STARTED,
 					    LAUNCH_FILE_RUNNER, LAUNCH_FILE_STATUS,
 					    LAUNCH_FILE_LOCK};
-	struct attempt *attempt = record->attempt;
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		_cleanup_(free_ptr) char *path = xasprintf("%s/%s", attempt->dir, files[i]);
+		_cleanup_(free_ptr) char *path = xasprintf("%s/%s", dir, files[i]);
 
 		unlink(path);
 	}
-	if (rmdir(attempt->dir) < 0 && errno != ENOENT)
+	return rmdir(dir) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+/* The end is on disk: the attempt's directory has served. */
+static void tidy(struct record *record)
+{
+	int r = launch_remove_dir(record->attempt->dir);
+
+	if (r < 0)
 		log_warn("cannot remove an attempt's directory job=%" PRIu64 " error=\"%s\"",
-			 record->job.id, strerror(errno));
-	attempt_detach(attempt);
+			 record->job.id, strerror(-r));
+	attempt_detach(record->attempt);
 }
 
 void launch_act(struct daemon *daemon, struct record *record)

@@ -24,6 +24,9 @@ void launch_act(struct daemon *daemon, struct record *record);
  */
 void launch_recover(struct daemon *daemon, struct record *record);
 
+/* Remove the directory of an attempt that is over. 0 (also if there is none) or -errno. */
+int launch_remove_dir(const char *dir);
+
 /* Is this process on a GPU one of this job's: in its cgroup, or a descendant of its runner? */
 bool launch_owns_process(const struct record *record, const struct gpu_process *process);
 

@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: MIT */
+/* clang-format off */
 /*
  * Recovery: the same files that the daily work looks at, asked in this order.
  *
- *     found at start                              verdict
- *     status file                                 over: take the recorded end
- *     another boot id                             the machine went down: requeue if allowed, else
- * failed lock held                                   running: adopt no lock, no status, runner's
- * record there   the runner was killed: end what it left; as above no lock, no status, no record
- * nothing ran: back to the queue
+ *     found at start                 verdict
+ *     ------------------------------ ---------------------------------------------------------
+ *     status file                    over: take the recorded end
+ *     another boot id                the machine went down: requeue where allowed, else failed
+ *     the lock is held               running: adopt the runner
+ *     no lock, the runner's record   the runner was killed: end what it left; then as above
+ *     no lock, no record             nothing ran: back to the queue
  *
  * Invariants: whatever had GPUs when the last daemon went holds them here, before anything is
- * decided, until its verdict is folded; so no GPU is ever given to two jobs across a restart.
+ * decided, until its verdict is folded; so no GPU is ever given to two jobs across a restart. A
+ * directory without a job is removed unless its lock is held: there a runner lives of which this
+ * database (an old copy?) knows nothing, and its processes show up as strangers on their GPUs.
  * Cost: one walk over the jobs that are not over.
  */
+/* clang-format on */
 #include "daemon/recover.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -27,10 +33,10 @@
 #include "daemon/machine.h"
 #include "daemon/turn.h"
 
-/* Is the attempt in the hands of a living runner? */
-static bool lock_is_held(const struct attempt *attempt)
+/* Is the attempt in this directory in the hands of a living runner? */
+static bool lock_is_held(const char *dir)
 {
-	_cleanup_(free_ptr) char *path = xasprintf("%s/%s", attempt->dir, LAUNCH_FILE_LOCK);
+	_cleanup_(free_ptr) char *path = xasprintf("%s/%s", dir, LAUNCH_FILE_LOCK);
 	_cleanup_(close_fd) int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 
 	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
@@ -52,7 +58,7 @@ void launch_recover(struct daemon *daemon, struct record *record)
 
 	if (!over && !STREQ(record->boot_id, daemon->boot_id)) {
 		fold_reboot(daemon, record);
-	} else if (over || lock_is_held(attempt)) {
+	} else if (over || lock_is_held(attempt->dir)) {
 		log_info("%s job=%" PRIu64, over ? "a job ended meanwhile" : "a job runs on",
 			 record->job.id);
 		attempt_look(attempt);
@@ -94,6 +100,38 @@ static int load_row(void *ctx, const struct store_row *row)
 	return 0;
 }
 
+/* A daemon that is killed after a job's end is on disk leaves the directory of that attempt. */
+static void sweep_directory(struct daemon *daemon, const char *jobs, const char *name)
+{
+	_cleanup_(free_ptr) char *dir = xasprintf("%s/%s", jobs, name);
+	const struct record *record;
+	uint64_t id;
+	uint32_t attempt;
+	int end = 0;
+
+	if (sscanf(name, "%" SCNu64 ".%" SCNu32 "%n", &id, &attempt, &end) != 2 || name[end])
+		return; /* not of our making */
+	record = record_find(daemon, id);
+	if (record && record->attempt && record->attempt->number == attempt)
+		return;
+	if (lock_is_held(dir))
+		log_warn("a runner lives that the database does not know of dir=%s", dir);
+	else if (launch_remove_dir(dir) < 0)
+		log_warn("cannot remove an old attempt's directory dir=%s", dir);
+}
+
+static void sweep_directories(struct daemon *daemon)
+{
+	_cleanup_(free_ptr) char *jobs = xasprintf("%s/jobs", daemon->paths.state_dir);
+	DIR *dir = opendir(jobs);
+	const struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		sweep_directory(daemon, jobs, entry->d_name);
+	if (dir)
+		closedir(dir);
+}
+
 int recover_load(struct daemon *daemon, struct err *err)
 {
 	struct store_filter filter = {.active_only = true, .uid = -1, .with_spec = true};
@@ -116,6 +154,7 @@ int recover_load(struct daemon *daemon, struct err *err)
 		else if (!record->job.held)
 			sched_enqueue(daemon->sched, &record->job);
 	}
+	sweep_directories(daemon);
 	turn_want_pass(daemon);
 	return 0;
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * evidence DIR [MILLISECONDS]: a job that proves what it got, for tests that do not trust the
- * daemon.
+ * evidence DIR [MILLISECONDS [EXIT_CODE [deaf]]]: a job that proves what it got, for tests that do
+ * not trust the daemon.
  *
  * It takes a lock per GPU of its CUDA_VISIBLE_DEVICES (two live jobs on one GPU: "overlap"),
  * appends "start ID RESTART GPUS NANOSECONDS" to DIR/log in one write, stays for a while, appends
- * "end ID". The exit code is 0, or 3 after an overlap.
+ * "end ID". The exit code is EXIT_CODE (0), or 99 after an overlap. On its stdout stand "begin ID
+ * RESTART" and "end ID RESTART". A deaf one ignores SIGTERM.
  */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,6 +54,9 @@ int main(int argc, char **argv)
 	if (argc < 2 || !id || !gpus || !restart)
 		return 2;
 	dir = argv[1];
+	if (argc > 4)
+		signal(SIGTERM, SIG_IGN);
+	dprintf(STDOUT_FILENO, "begin %s %s\n", id, restart);
 	copy = rest = strdup(gpus);
 	while (*gpus && (gpu = strsep(&rest, ",")))
 		overlaps += lock_gpu(gpu) < 0;
@@ -66,6 +71,7 @@ int main(int argc, char **argv)
 	}
 	snprintf(line, sizeof(line), "end %s\n", id);
 	say(line);
+	dprintf(STDOUT_FILENO, "end %s %s\n", id, restart);
 	free(copy);
-	return overlaps ? 3 : 0;
+	return overlaps ? 99 : argc > 3 ? atoi(argv[3]) : 0;
 }
