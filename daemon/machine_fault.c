@@ -103,9 +103,10 @@ void machine_fold_faults(struct daemon *daemon)
 
 		if (!gpu)
 			continue;
-		if (gpu->xid_count > slot->xids_seen)
+		if (gpu->xid_count != GPU_UNKNOWN && gpu->xid_count > slot->xids_seen)
 			fold_xid(daemon, i, gpu->xid);
-		slot->xids_seen = gpu->xid_count; /* a new probe counts from 0 */
+		slot->xids_seen = gpu->xid_count != GPU_UNKNOWN ? gpu->xid_count
+								: 0; /* a new probe counts from 0 */
 		if (gpu->ecc_uncorrected > slot->ecc_seen && slot->ecc_seen != GPU_UNKNOWN)
 			fold_ecc(daemon, i, gpu->ecc_uncorrected);
 		if (gpu->ecc_uncorrected != GPU_UNKNOWN)

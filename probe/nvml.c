@@ -8,12 +8,13 @@
  * is lost, once a minute (a reset may have brought it back; more often would be a tight loop on a
  * sick card). Handles are fetched anew for each report: those of MIG instances go stale.
  *
- * A GPU that gives no handle, or answers "lost", stays in the report: as many GPUs of the PCI bus
- * as NVML cannot place are taken to be those, in order, and keep their identity by what the kernel
- * module still tells. One bad index never ends the loop over the others.
+ * A GPU that gives no handle, or answers "lost", stays in the report, as the one that had its index
+ * before; where that is not known, as many GPUs of the PCI bus as NVML cannot place are taken to be
+ * those, in order, and keep their identity by what the kernel module still tells. One bad index
+ * never ends the loop over the others.
  *
- * Deliberately not here: events (Xid), settings of any kind: tgpu never changes a GPU through NVML.
- * Read next: nvml_device.c, nvml_process.c, nvml_link.c; nvml_library.c for the loading.
+ * Deliberately not here: settings of any kind: tgpu never changes a GPU through NVML. Read next:
+ * nvml_device.c, nvml_event.c, nvml_process.c, nvml_link.c; nvml_library.c for the loading.
  */
 #include "probe/nvml.h"
 
@@ -55,8 +56,10 @@ static int nvml_open(const struct probe_setup *setup, void **ret_state, struct e
 
 static void nvml_leave(struct nvml *nvml)
 {
-	if (nvml->ready)
+	if (nvml->ready) {
+		nvml_events_close(nvml);
 		nvml->lib.Shutdown();
+	}
 	nvml->ready = false;
 }
 
@@ -84,6 +87,8 @@ static int nvml_enter(struct nvml *nvml, struct err *err)
 	nvml->init_ns = clock_mono_ns();
 	nvml->n_bus_ids =
 		pci_list_gpus(nvml->root, PCI_VENDOR_NVIDIA, GPU_REPORT_MAX_GPUS, nvml->bus_ids);
+	memset(nvml->known, 0, sizeof(nvml->known));
+	nvml_events_open(nvml);
 	return 0;
 }
 
@@ -170,6 +175,23 @@ static void find_instances(struct findings *findings, struct nvml_gpu *whole)
 	}
 }
 
+/* Keep who a GPU is while it tells, for when it no longer does. */
+static void remember(struct nvml_gpu *gpu, struct nvml_known *known)
+{
+	struct gpu_info *info = gpu->info;
+
+	if (info->uuid[0] && info->bus_id[0]) {
+		known->handle = gpu->handle;
+		memcpy(known->uuid, info->uuid, sizeof(known->uuid));
+		memcpy(known->bus_id, info->bus_id, sizeof(known->bus_id));
+	} else if (info->health == GPU_HEALTH_LOST && known->uuid[0]) {
+		memcpy(info->uuid, known->uuid, sizeof(known->uuid));
+		memcpy(info->bus_id, known->bus_id, sizeof(known->bus_id));
+		nvidia_proc_describe(gpu->nvml->root, info);
+		pci_describe(gpu->nvml->root, info);
+	}
+}
+
 static void find_gpu(struct findings *findings, struct nvml *nvml, unsigned index)
 {
 	nvml_device handle = NULL;
@@ -190,6 +212,8 @@ static void find_gpu(struct findings *findings, struct nvml *nvml, unsigned inde
 	else
 		gpu->handle = handle;
 	nvml_read_device(gpu);
+	if (index < ARRAY_SIZE(nvml->known))
+		remember(gpu, &nvml->known[index]);
 	if (gpu->info->mig_enabled)
 		find_instances(findings, gpu);
 }
@@ -276,6 +300,9 @@ static int nvml_read(void *state, struct gpu_report *report, struct err *err)
 	gpu_report_finish(&findings.scratch);
 	if (NVML_CALL(nvml, SystemGetDriverVersion, report->driver, sizeof(report->driver)))
 		report->driver[0] = '\0';
+	nvml_events_read(nvml);
+	for (size_t i = 0; i < report->n_gpus; i++)
+		nvml_events_fill(&findings.gpus[i]);
 	for (size_t i = 0; i < report->n_gpus; i++)
 		nvml_read_processes(&findings.gpus[i], report);
 	if (report->n_gpus > 0)

@@ -22,7 +22,8 @@ enum nvml_code {
 	NVML_RESET_REQUIRED = 16,
 };
 
-typedef struct nvml_device *nvml_device; /* the library's handle, opaque */
+typedef struct nvml_device *nvml_device; /* the library's handles, opaque */
+typedef struct nvml_event_set *nvml_event_set;
 
 struct nvml_pci {
 	char bus_id_legacy[16];
@@ -45,6 +46,15 @@ struct nvml_utilization {
 	uint32_t gpu, memory;
 };
 
+struct nvml_event {
+	nvml_device device;
+	unsigned long long type, data;
+	uint32_t gpu_instance, compute_instance;
+};
+
+#define NVML_NO_INSTANCE UINT32_MAX /* the whole GPU */
+
+_Static_assert(sizeof(struct nvml_event) == 32, "");
 _Static_assert(sizeof(struct nvml_pci) == 68 && offsetof(struct nvml_pci, bus_id) == 36, "");
 _Static_assert(sizeof(struct nvml_memory) == 24, "");
 _Static_assert(sizeof(struct nvml_memory_v2) == 40 && NVML_MEMORY_V2 == 0x02000028, "");
@@ -81,6 +91,13 @@ _Static_assert(sizeof(struct nvml_utilization) == 8, "");
 	  (nvml_device, unsigned *, unsigned *, unsigned *, unsigned *))                         \
 	X(DeviceGetRetiredPagesPendingStatus, OPTIONAL, (nvml_device, int *))                    \
 	X(DeviceGetTotalEccErrors, OPTIONAL, (nvml_device, int, int, unsigned long long *))      \
+	X(DeviceGetSupportedEventTypes, OPTIONAL, (nvml_device, unsigned long long *))           \
+	X(DeviceRegisterEvents, OPTIONAL, (nvml_device, unsigned long long, nvml_event_set))     \
+	X(EventSetCreate, OPTIONAL, (nvml_event_set *))                                          \
+	X(EventSetFree, OPTIONAL, (nvml_event_set))                                              \
+	X(EventSetWait_v2, OPTIONAL, (nvml_event_set, struct nvml_event *, unsigned))            \
+	X(EventSetWait, OPTIONAL, (nvml_event_set, struct nvml_event *, unsigned))               \
+	X(DeviceGetGpuInstanceId, OPTIONAL, (nvml_device, unsigned *))                           \
 	X(DeviceGetMigMode, OPTIONAL, (nvml_device, unsigned *, unsigned *))                     \
 	X(DeviceGetMaxMigDeviceCount, OPTIONAL, (nvml_device, unsigned *))                       \
 	X(DeviceGetMigDeviceHandleByIndex, OPTIONAL, (nvml_device, unsigned, nvml_device *))     \
@@ -107,15 +124,35 @@ struct nvml_library {
 	NVML_FUNCTIONS(NVML_MEMBER)
 };
 
+/* The Xids of one GPU, or of one MIG instance of it, since this process began. */
+struct nvml_xids {
+	char uuid[sizeof(((struct gpu_info *)NULL)->uuid)];
+	unsigned instance; /* as the event names it, or NVML_NO_INSTANCE */
+	int last;
+	int64_t count, order; /* how many; the last one's place among all events */
+};
+
+/* Who the GPU at an index is, as long as NVML is not initialised again. */
+struct nvml_known {
+	nvml_device handle;
+	char uuid[sizeof(((struct gpu_info *)NULL)->uuid)];
+	char bus_id[PCI_ID_SIZE];
+};
+
 struct nvml {
 	struct nvml_library lib;
-	const char *root;   /* borrowed: of /sys and /proc */
-	bool ready;	    /* between Init and Shutdown */
-	bool stale;	    /* the library said that it must be initialised again */
-	bool lost;	    /* the last report had a lost GPU */
-	int64_t init_ns;    /* monotonic: when it was initialised */
-	unsigned n_devices; /* of the last report */
-	size_t n_bus_ids;   /* the PCI bus at initialisation */
+	const char *root;      /* borrowed: of /sys and /proc */
+	bool ready;	       /* between Init and Shutdown */
+	bool stale;	       /* the library said that it must be initialised again */
+	bool lost;	       /* the last report had a lost GPU */
+	int64_t init_ns;       /* monotonic: when it was initialised */
+	unsigned n_devices;    /* of the last report */
+	nvml_event_set events; /* between Init and Shutdown; NULL: this library has none */
+	struct nvml_known known[GPU_REPORT_MAX_GPUS];
+	struct nvml_xids xids[GPU_REPORT_MAX_GPUS];
+	size_t n_xids;
+	int64_t n_events;
+	size_t n_bus_ids; /* the PCI bus at initialisation */
 	char bus_ids[GPU_REPORT_MAX_GPUS][PCI_ID_SIZE];
 };
 
@@ -151,6 +188,16 @@ void nvml_mark(struct nvml_gpu *gpu, enum gpu_health health, const char *fmt, ..
 
 /* Everything about one GPU or instance but its place in the report, its links and processes. */
 void nvml_read_device(struct nvml_gpu *gpu);
+
+/* Listen to errors after Init, and let go before Shutdown. */
+void nvml_events_open(struct nvml *nvml);
+void nvml_events_close(struct nvml *nvml);
+
+/* Count what has happened since the last time. Never waits. */
+void nvml_events_read(struct nvml *nvml);
+
+/* Put a GPU's counts into its report. */
+void nvml_events_fill(struct nvml_gpu *gpu);
 
 /* Who uses it: compute, graphics and MPS clients merged by pid. */
 void nvml_read_processes(struct nvml_gpu *gpu, struct gpu_report *report);

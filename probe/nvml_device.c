@@ -178,8 +178,10 @@ static void read_health(struct nvml_gpu *gpu)
 	if (NVML_ASK(gpu, DeviceGetRetiredPagesPendingStatus, &waiting) && waiting)
 		nvml_mark(gpu, GPU_HEALTH_UNHEALTHY,
 			  "a memory page is to be retired; reset the GPU");
-	if (NVML_ASK(gpu, DeviceGetTotalEccErrors, ECC_UNCORRECTED, ECC_VOLATILE, &errors) &&
-	    errors > 0)
+	if (!NVML_ASK(gpu, DeviceGetTotalEccErrors, ECC_UNCORRECTED, ECC_VOLATILE, &errors))
+		return;
+	gpu->info->ecc_uncorrected = errors < INT64_MAX ? (int64_t)errors : INT64_MAX;
+	if (errors > 0)
 		nvml_mark(gpu, GPU_HEALTH_UNHEALTHY,
 			  "%llu uncorrectable memory errors since the driver was loaded; reset the "
 			  "GPU",

@@ -19,6 +19,8 @@
  *     handle N CODE              asking for its handle answers CODE
  *     ecc N COUNT                uncorrectable errors
  *     remap N pending|failure
+ *     xid N CODE                 an error event; happens when the line appears, so not to an event
+ *                                set that is made later
  *     fail SYMBOL CODE           that function answers CODE and does nothing
  *     hide SYMBOL                the same with FUNCTION_NOT_FOUND (13)
  *     delay_ms SYMBOL MS         that function sleeps first: a hanging driver
@@ -172,6 +174,13 @@ static void fault_line(const char *symbol, int code, int delay_ms)
 	snprintf(fault->symbol, sizeof(fault->symbol), "%s", symbol);
 }
 
+static void xid_line(unsigned gpu, int code)
+{
+	if (machine.n_xids == FAKE_XIDS)
+		give_up("too many Xids");
+	machine.xids[machine.n_xids++] = (struct fake_xid){gpu_at(gpu)->number, code};
+}
+
 /* Lines that set something of one GPU: "word N [value]". */
 static bool state_line(const char *word, unsigned n, const char *value)
 {
@@ -183,6 +192,8 @@ static bool state_line(const char *word, unsigned n, const char *value)
 		gpu_at(n)->mig_mode = true;
 	else if (strcmp(word, "handle") == 0)
 		gpu_at(n)->handle_code = atoi(value);
+	else if (strcmp(word, "xid") == 0)
+		xid_line(n, atoi(value));
 	else if (strcmp(word, "ecc") == 0)
 		gpu_at(n)->ecc = strtoull(value, NULL, 10);
 	else if (strcmp(word, "switch") == 0)

@@ -10,6 +10,7 @@
 #define FAKE_SLOTS  8 /* MIG instances of one GPU */
 #define FAKE_PROCS  4096
 #define FAKE_FAULTS 32
+#define FAKE_XIDS   64
 
 struct fake_device {
 	bool present;
@@ -42,6 +43,10 @@ struct fake_fault {
 	int delay_ms; /* slept first */
 };
 
+struct fake_xid {
+	int gpu, code;
+};
+
 struct fake_machine {
 	char driver[80];
 	unsigned stride;     /* of what the _v3 process calls write */
@@ -52,6 +57,8 @@ struct fake_machine {
 	struct fake_device instances[FAKE_GPUS][FAKE_SLOTS];
 	unsigned n_procs;
 	struct fake_proc procs[FAKE_PROCS];
+	unsigned n_xids;
+	struct fake_xid xids[FAKE_XIDS]; /* in the order in which they happen */
 	unsigned n_faults;
 	struct fake_fault faults[FAKE_FAULTS];
 };

@@ -13,7 +13,7 @@
  * rows, no RemoteDeviceType
  *
  * Invariants: a handle is valid as long as the file describes its device; what is lost stays lost
- * until the file says otherwise. Deliberately not here: events, and every setter.
+ * until the file says otherwise. Deliberately not here: every setter.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -33,6 +33,7 @@ enum {
 	NOT_FOUND = 6,
 	INSUFFICIENT_SIZE = 7,
 	DRIVER_NOT_LOADED = 9,
+	TIMEOUT = 10,
 	GPU_IS_LOST = 15,
 	ARGUMENT_VERSION_MISMATCH = 25,
 };
@@ -88,6 +89,20 @@ typedef struct { /* what the _v3 calls of R535.43 to before R535.86 write */
 	unsigned long long usedGpuCcProtectedMemory;
 } nvmlProcessInfo_r535_t;
 
+typedef struct {
+	nvmlDevice_t device;
+	unsigned long long eventType;
+	unsigned long long eventData;
+	unsigned int gpuInstanceId;
+	unsigned int computeInstanceId;
+} nvmlEventData_t;
+
+typedef struct fake_event_set {
+	unsigned n_seen; /* of the machine's Xids, in order */
+	unsigned listens_to[FAKE_GPUS];
+} * nvmlEventSet_t;
+
+_Static_assert(sizeof(nvmlEventData_t) == 32, "as compiled from nvml.h");
 _Static_assert(sizeof(nvmlPciInfo_t) == 68, "as compiled from nvml.h");
 _Static_assert(offsetof(nvmlPciInfo_t, domain) == 16, "as compiled from nvml.h");
 _Static_assert(offsetof(nvmlPciInfo_t, busId) == 36, "as compiled from nvml.h");
@@ -363,6 +378,84 @@ API int nvmlDeviceGetTotalEccErrors(nvmlDevice_t device, int error_type, int cou
 	return SUCCESS;
 }
 
+#define EVENT_XID 8ULL
+
+API int nvmlDeviceGetSupportedEventTypes(nvmlDevice_t device, unsigned long long *types);
+API int nvmlDeviceGetSupportedEventTypes(nvmlDevice_t device, unsigned long long *types)
+{
+	int code = enter_device("nvmlDeviceGetSupportedEventTypes", device);
+
+	if (code == SUCCESS)
+		*types = EVENT_XID;
+	return code;
+}
+
+API int nvmlEventSetCreate(nvmlEventSet_t *set);
+API int nvmlEventSetCreate(nvmlEventSet_t *set)
+{
+	int code = enter("nvmlEventSetCreate");
+
+	if (code != SUCCESS)
+		return code;
+	*set = calloc(1, sizeof(**set));
+	if (!*set)
+		abort();
+	(*set)->n_seen = machine->n_xids;
+	return SUCCESS;
+}
+
+API int nvmlEventSetFree(nvmlEventSet_t set);
+API int nvmlEventSetFree(nvmlEventSet_t set)
+{
+	free(set);
+	return SUCCESS;
+}
+
+API int nvmlDeviceRegisterEvents(nvmlDevice_t device, unsigned long long types, nvmlEventSet_t set);
+API int nvmlDeviceRegisterEvents(nvmlDevice_t device, unsigned long long types, nvmlEventSet_t set)
+{
+	int code = enter_device("nvmlDeviceRegisterEvents", device);
+
+	if (code != SUCCESS)
+		return code;
+	if (types != EVENT_XID)
+		return NOT_SUPPORTED;
+	set->listens_to[device->number] = 1;
+	return SUCCESS;
+}
+
+static int next_event(const char *symbol, nvmlEventSet_t set, nvmlEventData_t *event)
+{
+	int code = enter(symbol);
+
+	if (code != SUCCESS)
+		return code;
+	if (set->n_seen > machine->n_xids) /* lines were taken out */
+		set->n_seen = machine->n_xids;
+	while (set->n_seen < machine->n_xids) {
+		const struct fake_xid *xid = &machine->xids[set->n_seen++];
+
+		if (!set->listens_to[xid->gpu])
+			continue;
+		*event = (nvmlEventData_t){
+			.device = &machine->gpus[xid->gpu],
+			.eventType = EVENT_XID,
+			.eventData = (unsigned long long)xid->code,
+			.gpuInstanceId = ~0U,
+			.computeInstanceId = ~0U,
+		};
+		return SUCCESS;
+	}
+	return TIMEOUT;
+}
+
+API int nvmlEventSetWait(nvmlEventSet_t set, nvmlEventData_t *event, unsigned timeout_ms);
+API int nvmlEventSetWait(nvmlEventSet_t set, nvmlEventData_t *event, unsigned timeout_ms)
+{
+	(void)timeout_ms; /* nothing happens while it waits */
+	return next_event("nvmlEventSetWait", set, event);
+}
+
 API int nvmlDeviceGetTopologyCommonAncestor(nvmlDevice_t a, nvmlDevice_t b, int *level);
 API int nvmlDeviceGetTopologyCommonAncestor(nvmlDevice_t a, nvmlDevice_t b, int *level)
 {
@@ -542,6 +635,13 @@ API int nvmlDeviceGetMigDeviceHandleByIndex(nvmlDevice_t device, unsigned index,
 PROCESS_CALL(nvmlDeviceGetComputeRunningProcesses_v3, 'C', machine->stride)
 PROCESS_CALL(nvmlDeviceGetGraphicsRunningProcesses_v3, 'G', machine->stride)
 PROCESS_CALL(nvmlDeviceGetMPSComputeRunningProcesses_v3, 'M', machine->stride)
+
+API int nvmlEventSetWait_v2(nvmlEventSet_t set, nvmlEventData_t *event, unsigned timeout_ms);
+API int nvmlEventSetWait_v2(nvmlEventSet_t set, nvmlEventData_t *event, unsigned timeout_ms)
+{
+	(void)timeout_ms;
+	return next_event("nvmlEventSetWait_v2", set, event);
+}
 
 API int nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v2_t *memory);
 API int nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v2_t *memory)
