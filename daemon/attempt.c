@@ -269,11 +269,13 @@ void attempt_look(struct attempt *attempt)
 /* Kill what is left of the job. True once nothing is. */
 static bool remains_are_gone(const struct attempt *attempt)
 {
+	_cleanup_(free_ptr) char *variable = xasprintf("TGPU_ATTEMPT=%s", attempt->dir);
+
 	if (attempt->cgroup) {
 		cgroup_leaf_kill(attempt->cgroup);
 		return !cgroup_leaf_is_populated(attempt->cgroup);
 	}
-	return sweep_session(attempt->job_pid) == 0;
+	return sweep_attempt(attempt->job_pid, variable) == 0;
 }
 
 void attempt_fold_loss(struct attempt *attempt)

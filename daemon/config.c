@@ -87,6 +87,14 @@ static int parse_clean_timeout(struct config *config, const char *value, struct 
 	return parse_span(value, 0, &config->clean_timeout_ms, err);
 }
 
+static int parse_cgroup(struct config *config, const char *value, struct err *err)
+{
+	if (!STREQ(value, "auto") && !STREQ(value, "none"))
+		return err_set(err, -EINVAL, "'%s' is neither auto nor none", value);
+	config->use_cgroup = STREQ(value, "auto");
+	return 0;
+}
+
 static int parse_visible_devices(struct config *config, const char *value, struct err *err)
 {
 	if (!STREQ(value, "index") && !STREQ(value, "uuid"))
@@ -141,6 +149,9 @@ const struct config_key config_keys[] = {
 	 parse_display_memory},
 	{"clean_timeout", "60s", "time after a job until a GPU that is not free again is unhealthy",
 	 parse_clean_timeout},
+	{"cgroup", "auto",
+	 "auto: a control group per job where the machine lets one be made; none: never",
+	 parse_cgroup},
 	{"visible_devices", "index", "what CUDA_VISIBLE_DEVICES lists: index or uuid",
 	 parse_visible_devices},
 	{"max_jobs_per_user", "1000000", "jobs of one user that have not ended", parse_max_jobs},

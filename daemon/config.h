@@ -16,6 +16,7 @@ struct config {
 	uint64_t
 		display_mem_bytes; /* what a graphics process may use without counting as foreign */
 	int64_t clean_timeout_ms;  /* after a job, from cleaning to unhealthy */
+	bool use_cgroup;	   /* one per job, where that is possible */
 	bool export_uuids;	   /* CUDA_VISIBLE_DEVICES by UUID instead of by index */
 	int64_t max_jobs_per_user; /* not ended */
 	int64_t max_body_bytes;	   /* of one request */

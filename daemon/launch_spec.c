@@ -187,6 +187,8 @@ static void make_environment(const struct daemon *daemon, const struct record *r
 	environment_set(&environment, "TGPU_JOB_NAME", "%s", record->name);
 	environment_set(&environment, "TGPU_NUM_GPUS", "%" PRIu32, job->request.num_gpus);
 	environment_set(&environment, "TGPU_RESTART_COUNT", "%" PRIu32, job->attempt - 1);
+	/* By this, what a killed runner has left is found where there is no cgroup. */
+	environment_set(&environment, "TGPU_ATTEMPT", "%s", record->attempt->dir);
 	if (job->request.cpus > 1 && !environment_has(&environment, "OMP_NUM_THREADS"))
 		environment_set(&environment, "OMP_NUM_THREADS", "%" PRIu32, job->request.cpus);
 	if (gpus && !environment_has(&environment, "MASTER_PORT") &&

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -131,26 +132,49 @@ static int refuse_network(const char *dir, struct err *err)
 	return 0;
 }
 
+#define LOCK_PATIENCE_MS 5000
+#define LOCK_POLL_MS	 5
+
+static pid_t read_pid(int fd)
+{
+	char text[32] = {0};
+
+	return pread(fd, text, sizeof(text) - 1, 0) > 0 ? (pid_t)atoi(text) : 0;
+}
+
+/*
+ * Take the lock. One whose holder is dead is free in a moment: a daemon that was killed in the
+ * middle of a spawn leaves it with the child until that executes its program.
+ */
+static int take_lock(int fd)
+{
+	for (int waited_ms = 0;; waited_ms += LOCK_POLL_MS) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (errno != EWOULDBLOCK || waited_ms >= LOCK_PATIENCE_MS)
+			return -errno;
+		if (kill(read_pid(fd), 0) == 0 || errno != ESRCH)
+			return -EWOULDBLOCK;
+		poll(NULL, 0, LOCK_POLL_MS);
+	}
+}
+
 /* One daemon per state directory. The descriptor stays open for the life of the process. */
 static int lock_state_dir(const char *dir, struct err *err)
 {
 	_cleanup_(free_ptr) char *path = xasprintf("%s/lock", dir);
 	_cleanup_(close_fd) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	char pid[32] = {0};
+	char pid[32];
 
 	if (fd < 0)
 		return err_set(err, -errno, "cannot open %s: %s", path, strerror(errno));
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		if (read(fd, pid, sizeof(pid) - 1) <= 0)
-			strcpy(pid, "?");
-		pid[strcspn(pid, "\n")] = '\0';
+	if (take_lock(fd) < 0)
 		return err_set(err, -EBUSY,
-			       "another tgpud (pid %s) has the state directory %s; "
+			       "another tgpud (pid %d) has the state directory %s; "
 			       "stop it by \"tgpu daemon stop\" or set TGPU_STATE_DIR",
-			       pid, dir);
-	}
+			       (int)read_pid(fd), dir);
 	snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
-	if (ftruncate(fd, 0) < 0 || write_all(fd, pid, strlen(pid)) < 0)
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, strlen(pid), 0) < 0)
 		return err_set(err, -EIO, "cannot write %s: %s", path, strerror(errno));
 	fd = -1; /* kept, and with it the lock */
 	return 0;
@@ -185,8 +209,12 @@ static int set_up(struct daemon *daemon, const struct options *options, struct e
 	gethostname(host, sizeof(host) - 1);
 	daemon->node_name = xstrdup(host);
 	daemon->start_ns = clock_wall_ns();
-	daemon->cgroup = cgroup_base_create(daemon->paths.state_dir, daemon->cgroup_reason,
-					    sizeof(daemon->cgroup_reason));
+	if (daemon->config.use_cgroup)
+		daemon->cgroup = cgroup_base_create(daemon->paths.state_dir, daemon->cgroup_reason,
+						    sizeof(daemon->cgroup_reason));
+	else
+		snprintf(daemon->cgroup_reason, sizeof(daemon->cgroup_reason),
+			 "the configuration says cgroup = none");
 	daemon->sched = sched_create(&daemon->config.sched);
 	turn_create(daemon);
 	machine_create(daemon);

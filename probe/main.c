@@ -16,7 +16,9 @@
 #include <errno.h>
 #include <getopt.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -135,6 +137,8 @@ int main(int argc, char **argv)
 	if (r == 0) {
 		setup.root = setup.root ? setup.root : "";
 		setup.nvml_lib = setup.nvml_lib ? setup.nvml_lib : "libnvidia-ml.so.1";
+		if (!options.once) /* or one that is stopped would outlive its parent */
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
 		probe = probe_create(&setup);
 		r = loop(probe, &options, &err);
 	}

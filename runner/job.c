@@ -17,6 +17,7 @@
 #include <linux/sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -154,8 +155,16 @@ static struct job_failure search_and_exec(const struct launch *launch)
 	return worst;
 }
 
+/* A job whose runner is gone is nobody's. After the change of ids, which would undo it. */
+static void die_with(pid_t runner)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != runner)
+		raise(SIGKILL);
+}
+
 /* Everything the child does. Returns only when a step failed. */
-static struct job_failure become_job(const struct launch *launch, const char *leaf)
+static struct job_failure become_job(const struct launch *launch, const char *leaf, pid_t runner)
 {
 	struct job_failure failure = {.step = JOB_STEP_CGROUP};
 
@@ -168,6 +177,7 @@ static struct job_failure become_job(const struct launch *launch, const char *le
 	failure.step = JOB_STEP_IDS;
 	if (launch->drop_ids && (failure.error = drop_ids(launch)) > 0)
 		return failure;
+	die_with(runner);
 	failure.error = set_stdio(launch, &failure.step);
 	if (failure.error > 0)
 		return failure;
@@ -206,7 +216,7 @@ int job_fork(const struct launch *launch, const char *leaf, struct job_process *
 	_cleanup_(close_fd) int report_fd = -1, child_fd = -1;
 	struct job_failure failure;
 	int report[2];
-	pid_t pid;
+	pid_t pid, runner = getpid();
 
 	if (pipe2(report, O_CLOEXEC | O_NONBLOCK) < 0)
 		return err_set(err, -errno, "cannot make a pipe: %s", strerror(errno));
@@ -218,7 +228,7 @@ int job_fork(const struct launch *launch, const char *leaf, struct job_process *
 			       "cannot start another process: %s; see ulimit -u and pids.max",
 			       strerror(errno));
 	if (pid == 0) {
-		failure = become_job(launch, leaf);
+		failure = become_job(launch, leaf, runner);
 		(void)!write(child_fd, &failure, sizeof(failure));
 		_exit(127);
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Kinship from /proc: who descends from whom, who shares a session.
+ * Kinship from /proc: who descends from whom, who shares a session or a mark in its environment.
  *
  * Invariants: a snapshot of /proc is stale when it is complete, so a signal goes to a process only
  * if pid and start time are still what the snapshot saw, through a pidfd: never to a stranger who
@@ -21,8 +21,10 @@
 
 #include "common/procid.h"
 
-#define STAT_MAX   4096
-#define ROUNDS_MAX 100 /* against a bomb that forks faster than it can be stopped */
+#define STAT_MAX    4096
+#define ENVIRON_MAX (8u << 20)
+#define NO_ROOT	    (-1)
+#define ROUNDS_MAX  100 /* against a bomb that forks faster than it can be stopped */
 
 struct kin {
 	pid_t pid, parent, session;
@@ -169,14 +171,33 @@ int sweep_kill(pid_t root)
 	return found > 0 ? sweep_signal(root, SIGKILL) : 0;
 }
 
-int sweep_session(pid_t session)
+/* proc(5): /proc/PID/environ, NUL after each. That of other users' processes cannot be read. */
+static bool has_variable(const struct kin *kin, const char *variable)
+{
+	_cleanup_(free_ptr) char *text = NULL;
+	char path[64];
+	size_t len;
+
+	snprintf(path, sizeof(path), "/proc/%d/environ", (int)kin->pid);
+	if (read_file(path, ENVIRON_MAX, &text, &len) < 0)
+		return false;
+	for (const char *at = text; at < text + len; at += strlen(at) + 1)
+		if (STREQ(at, variable))
+			return true;
+	return false;
+}
+
+int sweep_attempt(pid_t session, const char *variable)
 {
 	_cleanup_(snapshot_finish) struct snapshot snapshot = {0};
 
-	if (session <= 0)
-		return 0;
 	snapshot_take(&snapshot);
-	for (size_t i = 0; i < snapshot.n; i++)
-		snapshot.kin[i].marked = snapshot.kin[i].session == session;
+	for (size_t i = 0; i < snapshot.n; i++) {
+		struct kin *kin = &snapshot.kin[i];
+
+		kin->marked =
+			(session > 0 && kin->session == session) || has_variable(kin, variable);
+	}
+	mark_descendants(&snapshot, NO_ROOT);
 	return signal_marked(&snapshot, SIGKILL);
 }

@@ -11,5 +11,9 @@ int sweep_kill(pid_t root);
 /* Send `signal` to every descendant of `root`. The number found. */
 int sweep_signal(pid_t root, int signal);
 
-/* Kill every process of a session; 0 is none. The number found. */
-int sweep_session(pid_t session);
+/*
+ * Kill what a dead runner has left: every process of the job's session (0: not known) and every one
+ * that has `variable`, "NAME=value", in the environment it was started with, and what descends from
+ * those. The number found.
+ */
+int sweep_attempt(pid_t session, const char *variable);

@@ -25,6 +25,14 @@ PATIENCE = float(os.environ.get("TGPU_TEST_PATIENCE", "60"))  # seconds before a
 FINAL = ("finished", "failed", "cancelled")
 
 
+def report(text):
+    """A line for whoever reads the output: printed, and added to the file that TGPU_CRASH_REPORT names."""
+    print(text)
+    if "TGPU_CRASH_REPORT" in os.environ:
+        with open(os.environ["TGPU_CRASH_REPORT"], "a", encoding="utf-8") as file:
+            file.write(text + "\n")
+
+
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path, timeout=PATIENCE):
         super().__init__("tgpu", timeout=timeout)
@@ -68,8 +76,8 @@ class Tgpu:
 
     # the daemon
 
-    def spawn_daemon(self, **more):
-        """Start tgpud and return (process, the line it writes when ready or why not)."""
+    def popen_daemon(self, **more):
+        """Start tgpud. (process, descriptor of the line it writes when ready or why not)"""
         ready, theirs = os.pipe()
         with open(self.dir / "tgpud.log", "ab") as log:
             process = subprocess.Popen(
@@ -77,6 +85,11 @@ class Tgpu:
                 pass_fds=[theirs], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
                 start_new_session=True)
         os.close(theirs)
+        return process, ready
+
+    def spawn_daemon(self, **more):
+        """Start tgpud and return (process, that line)."""
+        process, ready = self.popen_daemon(**more)
         with os.fdopen(ready) as lines, selectors.DefaultSelector() as selector:
             selector.register(lines, selectors.EVENT_READ)
             line = lines.readline().strip() if selector.select(PATIENCE) else "no word in time"

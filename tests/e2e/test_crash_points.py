@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from harness import BUILD, PATIENCE
+from harness import BUILD, PATIENCE, report
 
 FUNCTIONS = ["fdatasync", "pwrite64", "posix_spawn", "pidfd_send_signal", "unlink", "rmdir", "mkdir", "send", "sendmsg"]
 ALL = int(os.environ.get("TGPU_CRASH_KILLS", "0")) >= 1000
@@ -118,12 +118,6 @@ def visit(tgpu_factory, evidence, directory, point):
     leftovers = list((tgpu.state / "jobs").iterdir())
     assert not leftovers, (point, leftovers)
     return early + work.crashes
-
-
-def report(text):
-    if "TGPU_CRASH_REPORT" in os.environ:
-        with open(os.environ["TGPU_CRASH_REPORT"], "a", encoding="utf-8") as file:
-            file.write(text + "\n")
 
 
 @pytest.mark.parametrize("side", ["before", "after"])

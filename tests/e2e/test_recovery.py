@@ -79,6 +79,19 @@ def test_a_killed_runner(tgpu_factory, requeue, daemon_lives):
     assert not pathlib.Path(f"/proc/{orphan}").exists() or orphan not in tgpu.leftovers()
 
 
+@pytest.mark.parametrize("cgroup", ["auto", "none"])
+def test_a_killed_runners_escapees_are_gone_before_its_gpus_are_free(tgpu_factory, cgroup):
+    """Another session, another parent, and no cgroup to hold them: the mark in their environment does."""
+    tgpu = tgpu_factory(gpus="simulated:4", config=f"cgroup = {cgroup}\n")
+    escape = "setsid sh -c 'setsid sleep 1000 & setsid sleep 1000 & echo up; exec sleep 1000' & wait"
+    job = tgpu.submit("--gpus", "4", "--no-requeue", "--", "sh", "-c", escape)
+    tgpu.wait_for_log(job, "up")
+    os.kill(runner_pid(tgpu, job), signal.SIGKILL)
+    assert tgpu.wait(job)["cause"] == "runner-lost"
+    left = [os.readlink(f"/proc/{pid}/exe") for pid in tgpu.leftovers()]
+    assert all(name.endswith(("tgpud", "tgpu-probe")) for name in left), left
+
+
 @pytest.mark.parametrize("requeue", [True, False])
 def test_another_boot(tgpu_factory, requeue):
     """As after a reboot: nothing of the attempt lives, and the boot id in the database is another."""

@@ -386,7 +386,10 @@ def test_killed_runner_leaves_a_trace(attempt):
     assert attempt.wait() == -signal.SIGKILL
     assert sorted(os.listdir(attempt.dir)) == ["lock", "runner", "started"]
     assert not attempt.lock_is_held(), "the job holds the lock"
-    assert len(processes_with(attempt.cookie)) == 2
+    deadline = time.monotonic() + 60
+    while len(processes_with(attempt.cookie)) > 1:  # the first process dies with the runner
+        assert time.monotonic() < deadline
+    assert len(processes_with(attempt.cookie)) == 1, "the escapee is left to the daemon"
     if attempt.group:
         leaf = pathlib.Path(attempt.file("runner")["cgroup"])
         assert "populated 1" in (leaf / "cgroup.events").read_text()

@@ -297,7 +297,8 @@ static void test_sweep_of_a_session(void **state)
 	pid_t pid;
 
 	(void)state;
-	assert_int_equal(sweep_session(0), 0); /* the kernel's own threads have session 0 */
+	/* the kernel's own threads have session 0 */
+	assert_int_equal(sweep_attempt(0, "TGPU_ATTEMPT=nobody"), 0);
 	assert_int_equal(pipe(ready), 0);
 	pid = fork();
 	assert_true(pid >= 0);
@@ -308,9 +309,9 @@ static void test_sweep_of_a_session(void **state)
 			pause();
 	}
 	assert_int_equal(read(ready[0], &byte, 1), 1);
-	assert_int_equal(sweep_session(pid), 1);
+	assert_int_equal(sweep_attempt(pid, "TGPU_ATTEMPT=nobody"), 1);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	assert_int_equal(sweep_session(pid), 0);
+	assert_int_equal(sweep_attempt(pid, "TGPU_ATTEMPT=nobody"), 0);
 	close(ready[0]);
 	close(ready[1]);
 }
