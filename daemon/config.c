@@ -134,6 +134,11 @@ static int parse_max_connections(struct config *config, const char *value, struc
 	return parse_count(value, 1, 100000, &config->max_connections, err);
 }
 
+static int parse_max_connections_per_user(struct config *config, const char *value, struct err *err)
+{
+	return parse_count(value, 1, 100000, &config->max_connections_per_user, err);
+}
+
 const struct config_key config_keys[] = {
 	{"policy", "priority", "order of the queue: priority or fifo", parse_policy},
 	{"backfill", "easy", "may later jobs pass one that waits for GPUs: easy or none",
@@ -156,7 +161,11 @@ const struct config_key config_keys[] = {
 	 parse_visible_devices},
 	{"max_jobs_per_user", "1000000", "jobs of one user that have not ended", parse_max_jobs},
 	{"max_body", "8M", "size of one request", parse_max_body},
-	{"max_connections", "1000", "clients connected at a time", parse_max_connections},
+	{"max_connections", "10000",
+	 "clients connected at a time; at most half of the limit of open files (ulimit -n)",
+	 parse_max_connections},
+	{"max_connections_per_user", "1000", "the same, of one user",
+	 parse_max_connections_per_user},
 	{NULL, NULL, NULL, NULL},
 };
 

@@ -21,6 +21,7 @@ struct config {
 	int64_t max_jobs_per_user; /* not ended */
 	int64_t max_body_bytes;	   /* of one request */
 	int64_t max_connections;
+	int64_t max_connections_per_user;
 };
 
 struct config_key {

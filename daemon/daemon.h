@@ -69,6 +69,7 @@ struct daemon {
 	struct http *http;
 	uv_poll_t hint_poll;
 	int hint_fd;
+	int64_t nofile;		 /* the soft limit of open files that jobs get; 0: as it is */
 	uint64_t illegal_events; /* transitions that job_apply refused: a defect when not 0 */
 };
 

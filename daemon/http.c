@@ -8,8 +8,8 @@
  * one, or 30 seconds.
  *
  * Invariants: an answer is made after the commit of the turn that folded its request; every parked
- * request is answered, at the latest when the daemon stops; bodies and connections are bounded by
- * configuration, headers by the library's memory per connection.
+ * request is answered, at the latest when the daemon stops; bodies are bounded by configuration,
+ * headers by the library's memory per connection, connections by listen.c.
  * Deliberately not here: what any route means (api_*.c).
  * Read next: api.c.
  */
@@ -17,22 +17,20 @@
 
 #include <errno.h>
 #include <grp.h>
-#include <libgen.h>
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/buf.h"
 #include "common/log.h"
+#include "daemon/listen.h"
 
-#define WAIT_MS		 30000
-#define IDLE_TIMEOUT_S	 60
-#define CONNECTION_BYTES (32 * 1024)
-#define BACKLOG		 1024
-#define GROUPS_MAX	 65536
+#define WAIT_MS		    30000
+#define IDLE_TIMEOUT_S	    60
+#define CONNECTION_BYTES    (32 * 1024)
+#define LIBRARY_CONNECTIONS 1000000 /* the listener's bounds are the ones that count */
+#define GROUPS_MAX	    65536
 
 /* A request from its first line to its answer. */
 struct pending {
@@ -52,7 +50,7 @@ struct http {
 	uv_poll_t poll;
 	uv_timer_t timer;    /* the library's own time-outs */
 	uv_timer_t deadline; /* of the parked request that waits longest */
-	int listen_fd;
+	struct listener *listener;
 };
 
 void http_fail(struct request_context *request, int status, const char *fmt, ...)
@@ -195,9 +193,17 @@ static void receive(struct pending *pending, const char *data, size_t len)
 	buf_append(&pending->body, data, len);
 }
 
+static struct connection *connection_of(const struct pending *pending)
+{
+	return MHD_get_connection_info(pending->context.connection,
+				       MHD_CONNECTION_INFO_SOCKET_CONTEXT)
+		->socket_context;
+}
+
 static void park(struct http *http, struct pending *pending)
 {
 	struct request_context *context = &pending->context;
+	struct connection *connection = connection_of(pending);
 
 	pending->folded = true;
 	context->body = buf_get(&pending->body);
@@ -209,11 +215,17 @@ static void park(struct http *http, struct pending *pending)
 	if (http->parked)
 		http->parked->previous = pending;
 	http->parked = pending;
+	if (connection)
+		connection->busy = true;
 	MHD_suspend_connection(context->connection);
 }
 
 static void unpark(struct http *http, struct pending *pending)
 {
+	struct connection *connection = connection_of(pending);
+
+	if (connection)
+		connection->busy = false;
 	if (pending->previous)
 		pending->previous->next = pending->next;
 	else
@@ -320,7 +332,10 @@ static void on_deadline(uv_timer_t *timer)
 static bool can_answer(struct http *http, struct pending *pending)
 {
 	struct request_context *context = &pending->context;
+	const struct connection *connection = connection_of(pending);
 
+	if (!context->status && connection && connection->evicted)
+		http_fail(context, 503, "its client has left");
 	context->expired = (int64_t)uv_now(&http->daemon->loop) >= pending->deadline_ms;
 	if (context->status)
 		return true;
@@ -351,52 +366,25 @@ void http_reply(struct daemon *daemon)
 		uv_timer_start(&http->timer, on_timer, 0, 0);
 }
 
-/* Is somebody answering at this address? */
-static bool is_alive(const struct sockaddr_un *address)
+static void on_accept(void *ctx, int fd)
 {
-	_cleanup_(close_fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct http *http = ctx;
 
-	return fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0;
+	(void)MHD_add_connection(http->mhd, fd, NULL, 0); /* closes it where it fails */
+	uv_timer_start(&http->timer, on_timer, 0, 0);
 }
 
-static int make_parent(const char *path, bool system, struct err *err)
+/* Tie the library's connection to the listener's. */
+static void on_connection(void *cls, struct MHD_Connection *connection, void **socket_context,
+			  enum MHD_ConnectionNotificationCode code)
 {
-	_cleanup_(free_ptr) char *copy = xstrdup(path);
-	const char *parent = dirname(copy);
+	struct http *http = cls;
+	int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 
-	if (mkdir(parent, system ? 0755 : 0700) < 0 && errno != EEXIST)
-		return err_set(err, -errno, "cannot make %s for the socket: %s", parent,
-			       strerror(errno));
-	return 0;
-}
-
-static int open_socket(struct http *http, struct err *err)
-{
-	const struct paths *paths = &http->daemon->paths;
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	_cleanup_(close_fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int r = make_parent(paths->socket, paths->system, err);
-
-	if (r < 0)
-		return r;
-	if (fd < 0)
-		return err_set(err, -errno, "cannot make a socket: %s", strerror(errno));
-	if (strlen(paths->socket) >= sizeof(address.sun_path))
-		return err_set(err, -ENAMETOOLONG,
-			       "the socket's path is too long: %s; set TGPU_SOCKET", paths->socket);
-	memcpy(address.sun_path, paths->socket, strlen(paths->socket) + 1);
-	if (is_alive(&address))
-		return err_set(err, -EADDRINUSE, "another daemon answers at %s; stop it first",
-			       paths->socket);
-	unlink(paths->socket);
-	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, BACKLOG) < 0)
-		return err_set(err, -errno, "cannot listen at %s: %s", paths->socket,
-			       strerror(errno));
-	if (chmod(paths->socket, paths->system ? 0666 : 0600) < 0)
-		return err_set(err, -errno, "cannot set the rights of %s: %s", paths->socket,
-			       strerror(errno));
-	http->listen_fd = TAKE_FD(fd);
-	return 0;
+	if (code == MHD_CONNECTION_NOTIFY_STARTED)
+		*socket_context = listener_find(http->listener, fd);
+	else if (*socket_context)
+		listener_forget(http->listener, *socket_context);
 }
 
 int http_create(struct daemon *daemon, struct err *err)
@@ -405,19 +393,18 @@ int http_create(struct daemon *daemon, struct err *err)
 	int r;
 
 	http->daemon = daemon;
-	http->listen_fd = -1;
 	daemon->http = http;
 	uv_timer_init(&daemon->loop, &http->timer);
 	uv_timer_init(&daemon->loop, &http->deadline);
 	http->timer.data = http->deadline.data = http;
-	r = open_socket(http, err);
+	r = listener_create(daemon, on_accept, http, &http->listener, err);
 	if (r < 0)
 		return r;
 	http->mhd = MHD_start_daemon(
-		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, http,
-		MHD_OPTION_LISTEN_SOCKET, http->listen_fd, MHD_OPTION_NOTIFY_COMPLETED,
-		on_completed, NULL, MHD_OPTION_CONNECTION_LIMIT,
-		(unsigned)daemon->config.max_connections, MHD_OPTION_CONNECTION_TIMEOUT,
+		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL,
+		on_request, http, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_CONNECTION_LIMIT,
+		(unsigned)LIBRARY_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
 		(unsigned)IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 		(size_t)CONNECTION_BYTES, MHD_OPTION_END);
 	if (!http->mhd)
@@ -443,10 +430,9 @@ void http_destroy(struct daemon *daemon)
 		MHD_run(http->mhd); /* let the last answers leave */
 		MHD_run(http->mhd);
 		MHD_stop_daemon(http->mhd);
-		unlink(daemon->paths.socket);
-	} else {
-		fd_close(http->listen_fd);
 	}
+	if (http->listener)
+		listener_destroy(http->listener);
 	free(http);
 	daemon->http = NULL;
 }

@@ -329,6 +329,7 @@ int launch_spec_make(struct daemon *daemon, const struct record *record, struct 
 	launch.drop_ids = daemon->paths.system || launch.uid != geteuid();
 	launch.cwd = TAKE_PTR(spec.cwd);
 	launch.umask = spec.umask;
+	launch.nofile = daemon->nofile;
 	launch.signal = spec.signal;
 	launch.grace_ms = spec.grace_ms;
 	launch.limit_ms = spec.time_limit_ms;

@@ -216,7 +216,7 @@ void machine_update_ledger(struct daemon *daemon)
 	_cleanup_(free_ptr) struct node_gpu *gpus = make_gpus(daemon);
 	struct topology *topology = make_topology(daemon);
 
-	if (n == node->n_gpus && memcmp(gpus, node->gpus, n * sizeof(*gpus)) == 0 &&
+	if (n == node->n_gpus && (n == 0 || memcmp(gpus, node->gpus, n * sizeof(*gpus)) == 0) &&
 	    same_topology(topology, node->topology)) {
 		topology_destroy(topology);
 		return;

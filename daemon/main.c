@@ -17,6 +17,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
@@ -132,6 +133,7 @@ static int refuse_network(const char *dir, struct err *err)
 	return 0;
 }
 
+#define OPEN_FILES_MAX	 65536
 #define LOCK_PATIENCE_MS 5000
 #define LOCK_POLL_MS	 5
 
@@ -187,6 +189,22 @@ static int open_store(struct daemon *daemon, struct err *err)
 	return store_sqlite_open(path, &daemon->store, err);
 }
 
+/*
+ * Many clients and runners are many descriptors, so take what the hard limit allows. Jobs get the
+ * soft limit back: programs that use select(2) break above 1024.
+ */
+static void raise_open_files(struct daemon *daemon)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+		return;
+	daemon->nofile = limit.rlim_cur < INT64_MAX ? (int64_t)limit.rlim_cur : 0;
+	limit.rlim_cur = limit.rlim_max < OPEN_FILES_MAX ? limit.rlim_max : OPEN_FILES_MAX;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		daemon->nofile = 0;
+}
+
 static int set_up(struct daemon *daemon, const struct options *options, struct err *err)
 {
 	char host[256] = "localhost";
@@ -206,6 +224,7 @@ static int set_up(struct daemon *daemon, const struct options *options, struct e
 		r = open_store(daemon, err);
 	if (r < 0)
 		return r;
+	raise_open_files(daemon);
 	gethostname(host, sizeof(host) - 1);
 	daemon->node_name = xstrdup(host);
 	daemon->start_ns = clock_wall_ns();

@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -163,6 +164,17 @@ static void die_with(pid_t runner)
 		raise(SIGKILL);
 }
 
+static void restore_limits(const struct launch *launch)
+{
+	struct rlimit limit;
+
+	if (launch->nofile == 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+	    (rlim_t)launch->nofile > limit.rlim_max)
+		return;
+	limit.rlim_cur = (rlim_t)launch->nofile;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /* Everything the child does. Returns only when a step failed. */
 static struct job_failure become_job(const struct launch *launch, const char *leaf, pid_t runner)
 {
@@ -173,6 +185,7 @@ static struct job_failure become_job(const struct launch *launch, const char *le
 		return failure;
 	reset_signals();
 	oom_expose();
+	restore_limits(launch);
 	umask(launch->umask);
 	failure.step = JOB_STEP_IDS;
 	if (launch->drop_ids && (failure.error = drop_ids(launch)) > 0)

@@ -40,8 +40,8 @@ class UnixConnection(http.client.HTTPConnection):
 
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.connect(self.path)  # waits while the daemon's backlog is full
         self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
 
 
 class Tgpu:
