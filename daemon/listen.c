@@ -18,7 +18,6 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-#include <utlist.h>
 
 #include "common/log.h"
 
@@ -33,7 +32,8 @@ struct listener {
 	uv_timer_t pause;
 	listener_accept_fn accept;
 	void *ctx;
-	struct connection *oldest; /* utlist's: the newest is oldest->previous */
+	struct connection **connections; /* owned, as are they; the oldest first */
+	size_t n, capacity;
 	int64_t max;
 };
 
@@ -96,31 +96,32 @@ static int64_t choose_max(const struct config *config)
 								     : (int64_t)limit.rlim_cur / 2;
 }
 
+/* How many this user has; uid -1: all. */
 static int64_t count(const struct listener *listener, int64_t uid)
 {
-	const struct connection *connection;
 	int64_t n = 0;
 
-	DL_FOREACH2(listener->oldest, connection, next)
-	n += !connection->evicted && (uid < 0 || connection->uid == uid);
+	for (size_t i = 0; i < listener->n; i++) {
+		const struct connection *connection = listener->connections[i];
+
+		n += !connection->evicted && (uid < 0 || connection->uid == uid);
+	}
 	return n;
 }
 
 /* The user who has most; ties go to whoever has the oldest. */
 static uint32_t find_greediest(const struct listener *listener)
 {
-	const struct connection *connection;
 	uint32_t uid = 0;
 	int64_t most = 0;
 
-	DL_FOREACH2(listener->oldest, connection, next)
-	{
-		int64_t n = connection->uid == uid && most > 0 ? most
-							       : count(listener, connection->uid);
+	for (size_t i = 0; i < listener->n; i++) {
+		uint32_t other = listener->connections[i]->uid;
+		int64_t n = most > 0 && other == uid ? most : count(listener, other);
 
 		if (n > most) {
 			most = n;
-			uid = connection->uid;
+			uid = other;
 		}
 	}
 	return uid;
@@ -137,10 +138,9 @@ static bool is_deserted(const struct connection *connection)
 /* Shut down the oldest idle connection of this user. False: all are busy. */
 static bool evict(struct listener *listener, uint32_t uid)
 {
-	struct connection *connection;
+	for (size_t i = 0; i < listener->n; i++) {
+		struct connection *connection = listener->connections[i];
 
-	DL_FOREACH2(listener->oldest, connection, next)
-	{
 		if (connection->uid != uid || connection->evicted)
 			continue;
 		if (connection->busy && !is_deserted(connection))
@@ -190,7 +190,9 @@ static void let_in(struct listener *listener, int fd)
 	connection = xcalloc(1, sizeof(*connection));
 	connection->fd = fd;
 	connection->uid = peer.uid;
-	DL_APPEND2(listener->oldest, connection, previous, next);
+	xgrow(&listener->connections, &listener->capacity, listener->n + 1,
+	      sizeof(*listener->connections));
+	listener->connections[listener->n++] = connection;
 	listener->accept(listener->ctx, fd);
 }
 
@@ -248,10 +250,9 @@ int listener_create(struct daemon *daemon, listener_accept_fn accept, void *ctx,
 
 void listener_destroy(struct listener *listener)
 {
-	struct connection *connection, *next;
-
-	DL_FOREACH_SAFE2(listener->oldest, connection, next, next)
-	free(connection);
+	for (size_t i = 0; i < listener->n; i++)
+		free(listener->connections[i]);
+	free(listener->connections);
 	close(listener->fd);
 	unlink(listener->daemon->paths.socket);
 	free(listener);
@@ -259,16 +260,22 @@ void listener_destroy(struct listener *listener)
 
 struct connection *listener_find(struct listener *listener, int fd)
 {
-	struct connection *connection;
-
-	DL_FOREACH2(listener->oldest, connection, next)
-	if (connection->fd == fd)
-		return connection;
+	for (size_t i = 0; i < listener->n; i++)
+		if (listener->connections[i]->fd == fd)
+			return listener->connections[i];
 	return NULL;
 }
 
 void listener_forget(struct listener *listener, struct connection *connection)
 {
-	DL_DELETE2(listener->oldest, connection, previous, next);
+	size_t i = 0;
+
+	while (i < listener->n && listener->connections[i] != connection)
+		i++;
+	if (i == listener->n)
+		return;
+	listener->n--;
+	memmove(listener->connections + i, listener->connections + i + 1,
+		(listener->n - i) * sizeof(*listener->connections));
 	free(connection);
 }

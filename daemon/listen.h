@@ -19,7 +19,6 @@ struct connection {
 	uint32_t uid;
 	bool busy;    /* a request of it waits for its answer: http.c's to set */
 	bool evicted; /* shut down; its end is yet to be noticed */
-	struct connection *previous, *next; /* by age, the oldest first */
 };
 
 typedef void (*listener_accept_fn)(void *ctx, int fd);
