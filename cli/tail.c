@@ -2,9 +2,9 @@
 /*
  * Follow one file.
  *
- * Invariants: every byte is copied once, in order; the file is read with the caller's own rights,
- * never by the daemon. A file that does not exist yet is looked for again at each call.
- * Cost: one read that returns 0 when there is nothing new.
+ * Invariants: every byte that is still there is copied once, in order; the file is read with the
+ * caller's own rights, never by the daemon. A file that does not exist yet is looked for again at
+ * each call. Cost: one read that returns 0 when there is nothing new.
  */
 #include "cli/tail.h"
 
@@ -64,6 +64,24 @@ static int open_file(struct tail *tail, struct err *err)
 	return 0;
 }
 
+/* Go to where the text goes on, if the runner has cut it off before (log_max). */
+static int skip_hole(struct tail *tail, struct err *err)
+{
+	static const char note[] = "[... cut off: log_max ...]\n";
+	off_t at = lseek(tail->from, 0, SEEK_CUR), data;
+	int r;
+
+	if (at < 0)
+		return 0; /* not a file */
+	data = lseek(tail->from, at, SEEK_DATA);
+	if (data <= at) {
+		lseek(tail->from, at, SEEK_SET);
+		return 0;
+	}
+	r = write_all(tail->to, note, sizeof(note) - 1);
+	return r < 0 ? err_set(err, r, "cannot write the job's output: %s", strerror(-r)) : 0;
+}
+
 static int copy_block(struct tail *tail, char *block, size_t *ret_n, struct err *err)
 {
 	ssize_t n = read(tail->from, block, BLOCK_BYTES);
@@ -91,7 +109,10 @@ int tail_copy(struct tail *tail, struct err *err)
 	if (r < 0 || tail->from < 0)
 		return r;
 	block = xmalloc(BLOCK_BYTES);
-	while (r == 0 && n > 0)
-		r = copy_block(tail, block, &n, err);
+	while (r == 0 && n > 0) {
+		r = skip_hole(tail, err);
+		if (r == 0)
+			r = copy_block(tail, block, &n, err);
+	}
 	return r;
 }

@@ -69,6 +69,8 @@ static const struct jobspec_field fields[] = {
 	  .max = LIMIT_MAX_MS, .metavar = "TIME", .help = "from that signal to the kill (default 40s)" },
 	{ "output", "output", 'o', "output", JOBSPEC_STRING, AT(output), .example = "train-%j.log",
 	  .metavar = "FILE", .help = "append stdout to this file: %j job id, %x name (default: tgpu logs)" },
+	{ "log_max", "log-max", 0, NULL, JOBSPEC_BYTES, AT(log_max_bytes), .example = "1G",
+	  .max = BYTES_MAX, .metavar = "SIZE", .help = "keep only about so much of each log, its end" },
 	{ "error", "error", 'e', "error", JOBSPEC_STRING, AT(error), .example = "train-%j.err",
 	  .metavar = "FILE", .help = "append stderr to this file (default: with stdout)" },
 };

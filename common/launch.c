@@ -58,6 +58,7 @@ void launch_encode(const struct launch *launch, char **ret_data, size_t *ret_len
 	put_string(&out, "error", launch->error);
 	put_number(&out, "umask", launch->umask);
 	put_number(&out, "nofile", launch->nofile);
+	put_number(&out, "log_max", launch->log_max_bytes);
 	for (size_t i = 0; i < launch->n_argv; i++)
 		put(&out, "arg", launch->argv[i]);
 	put_string(&out, "script", launch->script);
@@ -95,6 +96,7 @@ static const struct field {
 	{"output", STRING, AT(output), .required = true},
 	{"error", STRING, AT(error)},
 	{"umask", U32, AT(umask), 0, 0, 0777, true},
+	{"log_max", I64, AT(log_max_bytes), 0, 0, INT64_MAX, false},
 	{"nofile", I64, AT(nofile), 0, 0, INT64_MAX, false},
 	{"arg", STRINGS, AT(argv), AT(n_argv)},
 	{"script", STRING, AT(script)},

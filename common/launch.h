@@ -57,10 +57,11 @@ struct launch {
 	gid_t gid;
 	gid_t *groups; /* supplementary, n_groups of them */
 	size_t n_groups;
-	char *cwd;	/* absolute */
-	char *output;	/* absolute path of stdout, appended to */
-	char *error;	/* of stderr; NULL: the same open file as output */
-	int64_t nofile; /* soft limit of open files, tgpud's own being higher; 0: leave it */
+	char *cwd;	       /* absolute */
+	char *output;	       /* absolute path of stdout, appended to */
+	char *error;	       /* of stderr; NULL: the same open file as output */
+	int64_t log_max_bytes; /* of each log, about; 0: no bound */
+	int64_t nofile;	       /* soft limit of open files, tgpud's own being higher; 0: leave it */
 	mode_t umask;
 	char **argv; /* NULL-terminated, n_argv words; argv[0] is looked up in the job's PATH */
 	size_t n_argv;

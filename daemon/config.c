@@ -129,6 +129,11 @@ static int parse_max_body(struct config *config, const char *value, struct err *
 	return 0;
 }
 
+static int parse_log_max(struct config *config, const char *value, struct err *err)
+{
+	return bytes_parse(value, &config->log_max_bytes, err);
+}
+
 static int parse_max_connections(struct config *config, const char *value, struct err *err)
 {
 	return parse_count(value, 1, 100000, &config->max_connections, err);
@@ -160,6 +165,8 @@ const struct config_key config_keys[] = {
 	{"visible_devices", "index", "what CUDA_VISIBLE_DEVICES lists: index or uuid",
 	 parse_visible_devices},
 	{"max_jobs_per_user", "1000000", "jobs of one user that have not ended", parse_max_jobs},
+	{"log_max", "0", "how much of each log is kept, about, where a job does not say; 0: all",
+	 parse_log_max},
 	{"max_body", "8M", "size of one request", parse_max_body},
 	{"max_connections", "10000",
 	 "clients connected at a time; at most half of the limit of open files (ulimit -n)",

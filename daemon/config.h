@@ -20,6 +20,7 @@ struct config {
 	bool export_uuids;	   /* CUDA_VISIBLE_DEVICES by UUID instead of by index */
 	int64_t max_jobs_per_user; /* not ended */
 	int64_t max_body_bytes;	   /* of one request */
+	uint64_t log_max_bytes;	   /* of each log of a job that does not say; 0: no bound */
 	int64_t max_connections;
 	int64_t max_connections_per_user;
 };

@@ -330,6 +330,8 @@ int launch_spec_make(struct daemon *daemon, const struct record *record, struct 
 	launch.cwd = TAKE_PTR(spec.cwd);
 	launch.umask = spec.umask;
 	launch.nofile = daemon->nofile;
+	launch.log_max_bytes =
+		(int64_t)(spec.log_max_bytes ? spec.log_max_bytes : daemon->config.log_max_bytes);
 	launch.signal = spec.signal;
 	launch.grace_ms = spec.grace_ms;
 	launch.limit_ms = spec.time_limit_ms;

@@ -191,7 +191,7 @@ static void let_in(struct listener *listener, int fd)
 	connection->fd = fd;
 	connection->uid = peer.uid;
 	xgrow(&listener->connections, &listener->capacity, listener->n + 1,
-	      sizeof(*listener->connections));
+	      sizeof(struct connection *));
 	listener->connections[listener->n++] = connection;
 	listener->accept(listener->ctx, fd);
 }
@@ -276,6 +276,6 @@ void listener_forget(struct listener *listener, struct connection *connection)
 		return;
 	listener->n--;
 	memmove(listener->connections + i, listener->connections + i + 1,
-		(listener->n - i) * sizeof(*listener->connections));
+		(listener->n - i) * sizeof(struct connection *));
 	free(connection);
 }

@@ -29,6 +29,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "runner/cgroup.h"
+#include "runner/logcap.h"
 #include "runner/record.h"
 #include "runner/sweep.h"
 
@@ -61,6 +62,7 @@ struct watch {
 	int64_t kill_at_ns;  /* end of the grace, then the next kill; TIME_NEVER */
 	int64_t stuck_at_ns; /* when to say that it does not die; TIME_NEVER */
 	int64_t rekill_ms;
+	struct logcap logcap;
 	int64_t cpu_ns; /* summed over the reaped, as is the next */
 	int64_t max_rss_bytes;
 };
@@ -128,6 +130,7 @@ static void take_report(struct watch *watch)
 		return;
 	watch->phase = PHASE_RUNNING;
 	watch->start_ns = clock_wall_ns();
+	logcap_open(&watch->logcap, watch->launch);
 	if (watch->launch->limit_ms > 0)
 		watch->limit_at_ns = time_add(clock_mono_ns(), watch->launch->limit_ms * NS_PER_MS);
 	record_started(watch->launch, watch->job, watch->start_ns);
@@ -207,16 +210,20 @@ static void check_deadlines(struct watch *watch)
 	}
 	if (now_ns >= watch->kill_at_ns)
 		kill_all(watch);
+	logcap_check(&watch->logcap);
 }
 
 static int next_timeout_ms(const struct watch *watch)
 {
 	int64_t at =
 		watch->limit_at_ns < watch->kill_at_ns ? watch->limit_at_ns : watch->kill_at_ns;
-	int64_t wait_ms = at == TIME_NEVER ? -1 : (at - clock_mono_ns()) / NS_PER_MS + 1;
+	int64_t wait_ms;
 
+	if (watch->logcap.check_at_ns < at)
+		at = watch->logcap.check_at_ns;
 	if (at == TIME_NEVER)
 		return -1;
+	wait_ms = (at - clock_mono_ns()) / NS_PER_MS + 1;
 	return wait_ms < 0 ? 0 : wait_ms > POLL_MAX_MS ? POLL_MAX_MS : (int)wait_ms;
 }
 
@@ -293,10 +300,12 @@ void supervise(const struct launch *launch, const char *leaf, const struct job_p
 		.limit_at_ns = TIME_NEVER,
 		.kill_at_ns = TIME_NEVER,
 		.stuck_at_ns = TIME_NEVER,
+		.logcap = {{-1, -1}, 0, TIME_NEVER},
 	};
 	int64_t oom_kills;
 
 	wait_for_end(&watch);
+	logcap_close(&watch.logcap);
 	*ret_status = (struct launch_status){.start_ns = watch.start_ns, .end_ns = clock_wall_ns()};
 	fill_usage(&watch, ret_status, &oom_kills);
 	fill_end(&watch, oom_kills, ret_status);

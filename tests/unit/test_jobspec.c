@@ -525,6 +525,7 @@ static void random_numbers(struct jobspec *spec)
 
 	spec->num_gpus = (uint32_t)(1 + random_below(JOBSPEC_GPUS_MAX));
 	spec->gpu_mem_bytes = random_below(UINT64_C(1) << 60);
+	spec->log_max_bytes = random_below(UINT64_C(1) << 60);
 	spec->cpus = (uint32_t)(1 + random_below(JOBSPEC_CPUS_MAX));
 	spec->mem_bytes = random_below(UINT64_C(1) << 60);
 	spec->priority = (int32_t)random_below(2001) - 1000;
@@ -584,8 +585,8 @@ static bool same_spec(const struct jobspec *a, const struct jobspec *b)
 	       same_text(a->name, b->name) && same_text(a->cwd, b->cwd) &&
 	       same_text(a->gpu_type, b->gpu_type) && same_text(a->output, b->output) &&
 	       same_text(a->error, b->error) && a->num_gpus == b->num_gpus &&
-	       a->gpu_mem_bytes == b->gpu_mem_bytes && a->cpus == b->cpus &&
-	       a->mem_bytes == b->mem_bytes && a->priority == b->priority &&
+	       a->gpu_mem_bytes == b->gpu_mem_bytes && a->log_max_bytes == b->log_max_bytes &&
+	       a->cpus == b->cpus && a->mem_bytes == b->mem_bytes && a->priority == b->priority &&
 	       a->time_limit_ms == b->time_limit_ms && a->begin_ns == b->begin_ns &&
 	       a->hold == b->hold && a->requeue == b->requeue && a->signal == b->signal &&
 	       a->grace_ms == b->grace_ms && a->umask == b->umask;
