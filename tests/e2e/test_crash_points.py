@@ -87,7 +87,7 @@ class Work:
             assert len([line for line in lines if line[:2] == ["start", str(job)]]) == starts, (job, lines)
             if state != "cancelled":  # the first attempt's runner may have died before it began
                 restarts = shown[job]["attempt"] - 1
-                assert self.tgpu.log_of(job) == f"begin {job} {restarts}\nend {job} {restarts}\n"
+                assert self.survive(lambda job=job: self.tgpu.log_of(job)) == f"begin {job} {restarts}\nend {job} {restarts}\n"
         self.survive(lambda: self.tgpu.wait_all([]))
         assert self.survive(lambda: self.tgpu.api("GET", "/v1/status"))[1]["illegal_events"] == 0
 
