@@ -55,8 +55,9 @@ struct jobspec {
 	char *output; /* owned: path, relative to cwd, with %j job %x name %% ; NULL: tgpu's own log
 		       */
 	char *error;  /* owned: the same; NULL: together with output */
-	uint64_t log_max_bytes; /* of each log the end of about so much is kept; 0: tgpud's log_max */
-	mode_t umask; /* of the submitter; default 022 */
+	uint64_t log_max_bytes; /* of each log the end of about so much is kept; 0: tgpud's log_max
+				 */
+	mode_t umask;		/* of the submitter; default 022 */
 };
 
 /* Fill in the defaults of an empty spec. */
