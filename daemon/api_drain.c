@@ -32,14 +32,12 @@ static void give_order(struct request_context *request, const struct order *orde
 static void order_by_name(struct request_context *request, const struct order *order,
 			  const char *name)
 {
-	int slot = machine_find_gpu(request->daemon, name);
-
-	if (STREQ(name, "all")) {
-		for (unsigned i = 0; i < machine_n_slots(request->daemon); i++)
-			give_order(request, order, i);
-	} else {
-		give_order(request, order, (unsigned)slot);
+	if (!STREQ(name, "all")) {
+		give_order(request, order, (unsigned)machine_find_gpu(request->daemon, name));
+		return;
 	}
+	for (unsigned i = 0; i < machine_n_slots(request->daemon); i++)
+		give_order(request, order, i);
 }
 
 /* All names are looked up before anything is done. */

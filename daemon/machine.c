@@ -78,11 +78,6 @@ unsigned machine_n_slots(const struct daemon *daemon)
 	return daemon->machine->n_slots;
 }
 
-int machine_index(const struct daemon *daemon, unsigned slot)
-{
-	return daemon->machine->slots[slot].index;
-}
-
 int machine_find_gpu(const struct daemon *daemon, const char *name)
 {
 	const struct node *node = machine_node(daemon);

@@ -50,10 +50,8 @@ void machine_describe_allocation(const struct daemon *daemon, const struct alloc
 /* The report's entry of a slot; NULL when the last report lacks it. */
 const struct gpu_info *machine_gpu(const struct daemon *daemon, unsigned slot);
 
-/* The slots, and what a person calls their GPUs: the index, -1 unknown; the slot of a UUID, a label
- * such as "gpu3" or an index, -1: none. */
+/* How many slots there are; the slot of a UUID, a label such as "gpu3" or an index, -1: none. */
 unsigned machine_n_slots(const struct daemon *daemon);
-int machine_index(const struct daemon *daemon, unsigned slot);
 int machine_find_gpu(const struct daemon *daemon, const char *name);
 
 /* One GPU as GET /v1/gpus shows it. New reference. */

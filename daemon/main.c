@@ -197,9 +197,10 @@ static void raise_open_files(struct daemon *daemon)
 {
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max ||
+	    limit.rlim_cur >= OPEN_FILES_MAX)
 		return;
-	daemon->nofile = limit.rlim_cur < INT64_MAX ? (int64_t)limit.rlim_cur : 0;
+	daemon->nofile = (int64_t)limit.rlim_cur;
 	limit.rlim_cur = limit.rlim_max < OPEN_FILES_MAX ? limit.rlim_max : OPEN_FILES_MAX;
 	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
 		daemon->nofile = 0;

@@ -94,9 +94,7 @@ void turn_drain(struct daemon *daemon, const struct store_drain *drain)
 	struct turn *turn = daemon->turn;
 
 	xgrow(&turn->drains, &turn->drains_capacity, turn->n_drains + 1, sizeof(*turn->drains));
-	turn->drains[turn->n_drains] = *drain;
-	turn->drains[turn->n_drains].uuid = xstrdup(drain->uuid);
-	turn->drains[turn->n_drains++].reason = xstrdup(drain->reason);
+	turn->drains[turn->n_drains++] = store_drain_copy(drain);
 	turn_want_pass(daemon);
 }
 
@@ -281,10 +279,8 @@ static void forget_written(struct turn *turn)
 	}
 	for (size_t i = 0; i < turn->n_events; i++)
 		free((char *)turn->events[i].detail);
-	for (size_t i = 0; i < turn->n_drains; i++) {
-		free((char *)turn->drains[i].uuid);
-		free((char *)turn->drains[i].reason);
-	}
+	for (size_t i = 0; i < turn->n_drains; i++)
+		store_drain_finish(&turn->drains[i]);
 	turn->n_inserts = turn->n_events = turn->n_drains = 0;
 }
 

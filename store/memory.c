@@ -201,12 +201,6 @@ static void update(struct memory_store *memory, const struct store_row *row, uin
 	entry->row.spec = xstrdup(row->spec);
 }
 
-static void free_drain(const struct store_drain *drain)
-{
-	free((char *)drain->uuid);
-	free((char *)drain->reason);
-}
-
 static void set_drain(struct memory_store *memory, const struct store_drain *drain)
 {
 	size_t i = 0;
@@ -214,16 +208,14 @@ static void set_drain(struct memory_store *memory, const struct store_drain *dra
 	while (i < memory->n_drains && strcmp(memory->drains[i].uuid, drain->uuid) != 0)
 		i++;
 	if (i < memory->n_drains) {
-		free_drain(&memory->drains[i]);
+		store_drain_finish(&memory->drains[i]);
 		memory->drains[i] = memory->drains[--memory->n_drains];
 	}
 	if (!drain->drained)
 		return;
 	xgrow(&memory->drains, &memory->drains_capacity, memory->n_drains + 1,
 	      sizeof(*memory->drains));
-	memory->drains[memory->n_drains] = *drain;
-	memory->drains[memory->n_drains].uuid = xstrdup(drain->uuid);
-	memory->drains[memory->n_drains++].reason = xstrdup(drain->reason);
+	memory->drains[memory->n_drains++] = store_drain_copy(drain);
 }
 
 static int memory_commit(struct store *store, const struct store_batch *batch,
@@ -331,7 +323,7 @@ static void memory_close(struct store *store)
 	for (size_t i = 0; i < memory->n_entries; i++)
 		entry_destroy(memory->entries[i]);
 	for (size_t i = 0; i < memory->n_drains; i++)
-		free_drain(&memory->drains[i]);
+		store_drain_finish(&memory->drains[i]);
 	free(memory->drains);
 	free(memory->entries);
 	free(memory);

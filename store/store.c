@@ -8,6 +8,8 @@
  */
 #include "store/store.h"
 
+#include <stdlib.h>
+
 #include <assert.h>
 
 static void check_row(const struct store_row *row)
@@ -63,6 +65,22 @@ int store_walk_events(struct store *store, uint64_t job, store_event_fn *fn, voi
 	r = store->ops->walk_events(store, job, fn, ctx, err);
 	store->n_walks--;
 	return r;
+}
+
+struct store_drain store_drain_copy(const struct store_drain *drain)
+{
+	struct store_drain copy = *drain;
+
+	copy.uuid = xstrdup(drain->uuid);
+	copy.reason = xstrdup(drain->reason);
+	return copy;
+}
+
+void store_drain_finish(struct store_drain *drain)
+{
+	free((char *)drain->uuid);
+	free((char *)drain->reason);
+	*drain = (struct store_drain){0};
 }
 
 int store_walk_drains(struct store *store, store_drain_fn *fn, void *ctx, struct err *err)

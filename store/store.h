@@ -52,6 +52,10 @@ struct store_drain {
 	const char *reason;
 };
 
+/* A copy with strings of its own, and their release. */
+struct store_drain store_drain_copy(const struct store_drain *drain);
+void store_drain_finish(struct store_drain *drain);
+
 /* What one turn wants written. */
 struct store_batch {
 	const struct store_row *inserts; /* new jobs */

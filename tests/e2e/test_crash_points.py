@@ -14,7 +14,7 @@ import pytest
 
 from harness import BUILD, PATIENCE, report
 
-FUNCTIONS = ["fdatasync", "pwrite64", "posix_spawn", "pidfd_send_signal", "unlink", "rmdir", "mkdir", "send", "sendmsg"]
+FUNCTIONS = ["fdatasync", "fsync", "pwrite64", "posix_spawn", "pidfd_send_signal", "unlink", "rmdir", "mkdir", "send", "sendmsg"]
 ALL = int(os.environ.get("TGPU_CRASH_KILLS", "0")) >= 1000
 SAMPLE = 4  # points of each function and side, where not all are visited
 STRIDE = {"pwrite64": 7}  # SQLite writes each page by itself

@@ -11,7 +11,7 @@ CONFIG = "max_connections_per_user = 40\n"
 
 
 @pytest.fixture
-def clients(request):
+def clients():
     """connect(tgpu) -> a socket that is closed at the end"""
     with contextlib.ExitStack() as stack:
 
@@ -110,8 +110,13 @@ def test_when_all_wait_the_next_is_told_so(tgpu_factory, clients):
 
 
 def test_jobs_get_the_limit_of_open_files_that_the_daemon_was_started_with(tgpu_factory):
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    tgpu = tgpu_factory(gpus="simulated:1")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+    try:
+        tgpu = tgpu_factory(gpus="simulated:1")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     job = tgpu.submit("--", "sh", "-c", "ulimit -Sn")
     tgpu.wait(job)
-    assert tgpu.log_of(job).strip() == str(soft)
+    assert tgpu.log_of(job).strip() == "512"
+    assert resource.prlimit(tgpu.daemon.pid, resource.RLIMIT_NOFILE)[0] > 512
