@@ -8,9 +8,8 @@
  */
 #include "store/store.h"
 
-#include <stdlib.h>
-
 #include <assert.h>
+#include <stdlib.h>
 
 static void check_row(const struct store_row *row)
 {
