@@ -106,51 +106,54 @@ static bool is_selected(const struct selection *selection, const struct job *job
 	return selection->states & (1u << job->state) && is_watched(selection, job);
 }
 
-/* One living job with its place in the list. */
-struct listed {
-	const struct record *record;
-	int class; /* 0 holds GPUs, 1 waits, 2 is held */
-	struct queue_key key;
-};
+/* Where a job stands in a list: who holds GPUs, who waits, who is held. */
+enum standing { STANDING_ACTIVE, STANDING_WAITS, STANDING_HELD };
 
-static int compare_listed(const void *a, const void *b)
+static enum standing standing_of(const struct job *job)
 {
-	const struct listed *x = a, *y = b;
-
-	if (x->class != y->class)
-		return x->class - y->class;
-	return queue_key_compare(&x->key, &y->key);
+	if (job_state_has_gpus(job->state))
+		return STANDING_ACTIVE;
+	return job->held ? STANDING_HELD : STANDING_WAITS;
 }
 
-static struct listed list_record(struct daemon *daemon, const struct record *record, bool newest)
-{
-	struct listed listed = {.record = record, .class = record->job.held ? 2 : 1};
+struct list_order {
+	struct daemon *daemon;
+	bool newest;
+	int64_t now_ns;
+};
 
-	if (newest)
-		return (struct listed){.record = record, .key.rank = -(int64_t)record->job.id};
-	if (job_state_has_gpus(record->job.state))
-		return (struct listed){
-			.record = record,
-			.key = {.rank = record->job.place_ns, .id = record->job.id},
-		};
-	listed.key = sched_key(daemon->sched, &record->job);
-	return listed;
+static int compare_listed(const void *a, const void *b, void *ctx)
+{
+	const struct list_order *order = ctx;
+	const struct job *x = &(*(const struct record *const *)a)->job;
+	const struct job *y = &(*(const struct record *const *)b)->job;
+
+	if (order->newest)
+		return (x->id < y->id) - (x->id > y->id);
+	if (standing_of(x) != standing_of(y))
+		return (int)standing_of(x) - (int)standing_of(y);
+	if (standing_of(x) == STANDING_ACTIVE && x->place_ns != y->place_ns)
+		return x->place_ns < y->place_ns ? -1 : 1;
+	if (standing_of(x) == STANDING_ACTIVE)
+		return (x->id > y->id) - (x->id < y->id);
+	return sched_compare(order->daemon->sched, x, y, order->now_ns);
 }
 
 /* Append the living; at most `limit`, in order. True if there were more. */
 static bool add_living(struct daemon *daemon, const struct selection *selection, json_t *jobs)
 {
-	_cleanup_(free_ptr) struct listed *list =
-		xcalloc(HASH_COUNT(daemon->records), sizeof(*list));
+	_cleanup_(free_ptr) const struct record **list =
+		xcalloc(HASH_COUNT(daemon->records), sizeof(const struct record *));
+	struct list_order order = {daemon, selection->newest, clock_wall_ns()};
 	size_t n = 0;
 
 	for (const struct record *record = daemon->records; record; record = record->hh.next)
 		if (is_selected(selection, &record->job) && !job_state_is_final(record->job.state))
-			list[n++] = list_record(daemon, record, selection->newest);
+			list[n++] = record;
 	if (n > 1)
-		qsort(list, n, sizeof(*list), compare_listed);
+		qsort_r(list, n, sizeof(*list), compare_listed, &order);
 	for (size_t i = 0; i < n && i < selection->limit; i++)
-		json_array_append_new(jobs, api_record_json(daemon, list[i].record));
+		json_array_append_new(jobs, api_record_json(daemon, list[i]));
 	return n > selection->limit;
 }
 

@@ -186,8 +186,8 @@ int api_submit_reply(struct request_context *request)
 	else
 		store_walk(daemon->store, &filter, find_row, &job, NULL);
 	if (record && record->job.state == JOB_QUEUED && !record->job.held)
-		json_object_set_new(
-			job, "ahead",
-			json_integer((json_int_t)sched_ahead(daemon->sched, &record->job)));
+		json_object_set_new(job, "ahead",
+				    json_integer((json_int_t)sched_ahead(
+					    daemon->sched, &record->job, clock_wall_ns())));
 	return api_ok(request, (int)json_integer_value(request->result), job);
 }

@@ -58,7 +58,7 @@ static int parse_point(struct config *config, const char *value, struct err *err
 		return r;
 	if (ms > INT64_MAX / NS_PER_MS)
 		return err_set(err, -EINVAL, "'%s' is too long", value);
-	config->sched.point_ns = ms * NS_PER_MS;
+	config->sched.params.point_ns = ms * NS_PER_MS;
 	return 0;
 }
 

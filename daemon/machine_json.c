@@ -23,12 +23,12 @@ static json_t *printable_string(const char *text)
 static uint64_t job_on_slot(const struct daemon *daemon, unsigned slot)
 {
 	size_t n;
-	const struct running *running = sched_running(daemon->sched, &n);
+	struct running *const *running = sched_running(daemon->sched, &n);
 
 	for (size_t i = 0; i < n; i++)
-		for (size_t p = 0; p < running[i].alloc.n_parts; p++)
-			if (running[i].alloc.parts[p].gpus & (UINT64_C(1) << slot))
-				return running[i].job;
+		for (size_t p = 0; p < running[i]->alloc.n_parts; p++)
+			if (running[i]->alloc.parts[p].gpus & (UINT64_C(1) << slot))
+				return running[i]->job;
 	return 0;
 }
 

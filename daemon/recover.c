@@ -152,7 +152,7 @@ int recover_load(struct daemon *daemon, struct err *err)
 		if (job_state_has_gpus(record->job.state))
 			launch_recover(daemon, record);
 		else if (!record->job.held)
-			sched_enqueue(daemon->sched, &record->job);
+			sched_enqueue(daemon->sched, &record->job, 1);
 	}
 	sweep_directories(daemon);
 	turn_want_pass(daemon);

@@ -79,7 +79,7 @@ void turn_submit(struct daemon *daemon, struct record *record, const char *spec,
 	add_event(turn, record->job.id, record->job.submit_ns, "submit", "");
 	turn_touch(daemon, record);
 	if (!record->job.held)
-		sched_enqueue(daemon->sched, &record->job);
+		sched_enqueue(daemon->sched, &record->job, 1);
 	turn_want_pass(daemon);
 }
 
@@ -149,7 +149,7 @@ void turn_update(struct daemon *daemon, struct record *record, const struct job 
 	job->begin_ns = changed->begin_ns;
 	job->limit_ns = changed->limit_ns;
 	if (is_waiting(job))
-		sched_enqueue(daemon->sched, job);
+		sched_enqueue(daemon->sched, job, 1);
 	replace_string(&record->name, name);
 	insert = insert_of(daemon->turn, job->id);
 	if (insert)
@@ -161,14 +161,14 @@ void turn_update(struct daemon *daemon, struct record *record, const struct job 
 
 /* What the scheduler must know of a change. Its own decisions it has booked already (PLACE). */
 static void tell_scheduler(struct daemon *daemon, const struct job *job, bool was_waiting,
-			   bool had_gpus)
+			   bool had_gpus, int64_t now_ns)
 {
 	if (was_waiting && !is_waiting(job) && job->state != JOB_STARTING)
 		sched_dequeue(daemon->sched, job);
 	if (had_gpus && !job_state_has_gpus(job->state))
-		sched_release(daemon->sched, job->id);
+		sched_release(daemon->sched, job->id, now_ns);
 	if (!was_waiting && is_waiting(job))
-		sched_enqueue(daemon->sched, job);
+		sched_enqueue(daemon->sched, job, 1);
 }
 
 int turn_apply(struct daemon *daemon, struct record *record, struct job_event *event,
@@ -185,7 +185,7 @@ int turn_apply(struct daemon *daemon, struct record *record, struct job_event *e
 			  job_state_name(from), job_event_name(event->type));
 		return JOB_ILLEGAL;
 	}
-	tell_scheduler(daemon, job, was_waiting, had_gpus);
+	tell_scheduler(daemon, job, was_waiting, had_gpus, event->time_ns);
 	if (had_gpus && !job_state_has_gpus(job->state)) {
 		machine_gpus_released(daemon, &held, job);
 		replace_string(&record->message, detail);

@@ -104,7 +104,7 @@ static bool submit(struct tiny *tiny, const char *line)
 	}
 	xgrow(&tiny->jobs, &tiny->capacity, tiny->n_jobs + 1, sizeof(*tiny->jobs));
 	tiny->jobs[tiny->n_jobs++] = entry;
-	sched_enqueue(tiny->sched, &entry.job);
+	sched_enqueue(tiny->sched, &entry.job, 1);
 	say(tiny, "job %zu asks for %u GPUs: %s", tiny->n_jobs, entry.job.request.num_gpus,
 	    entry.command);
 	return true;
@@ -214,7 +214,7 @@ static bool bury_one(struct tiny *tiny)
 
 	entry->pid = 0;
 	job_apply(&entry->job, &end);
-	sched_release(tiny->sched, entry->job.id);
+	sched_release(tiny->sched, entry->job.id, end.time_ns);
 	say(tiny, "job %" PRIu64 " %s (%s)", entry->job.id, job_state_name(entry->job.state),
 	    job_cause_name(entry->job.cause));
 	return true;
@@ -222,7 +222,11 @@ static bool bury_one(struct tiny *tiny)
 
 int main(int argc, char **argv)
 {
-	struct sched_config config = {&policy_priority, BACKFILL_EASY, 60 * NS_PER_S};
+	struct sched_config config = {
+		.policy = &policy_priority,
+		.params.point_ns = 60 * NS_PER_S,
+		.backfill = BACKFILL_EASY,
+	};
 	struct tiny tiny = {.sched = sched_create(&config), .began_ns = clock_mono_ns()};
 	int64_t gpus = 8;
 	bool ok = argc < 2 || parse_int64(argv[1], 0, TOPOLOGY_GPUS_MAX, &gpus) == 0;

@@ -4,78 +4,83 @@
  *
  * Invariants: at_shadow is what is free at shadow_ns if every limit is used up, less the jobs that
  * were let past and will still be there; the reserved job always fits into it.
- * Deliberately not here: which job is the head, and in which order others are tried (core.c).
- * Read next: core.c.
+ * Deliberately not here: which job is the head, and in which order others are tried (pass.c).
+ * Read next: plan.c, which reserves for more than one.
  */
 #include "scheduler/backfill.h"
 
 #include <assert.h>
 
-/* GPUs whose last job has just ended count as free: like an overdue job's, at any moment. Were they
- * not, a head that needs one of them would lose its reservation at every end of a job. */
-static bool expect_cleaned(struct ledger *scratch)
+/*
+ * Give back everything that ends by then. True when `request` fits with it. Of the jobs without a
+ * known end one at a time, oldest first: were they all gone at once, then so would be those that
+ * were let past the head, and each of them would let the next one past, for ever.
+ */
+static bool fits_once_over(struct ledger *scratch, struct running *const *running, size_t n_running,
+			   size_t *next, int64_t end_ns, const struct request *request)
 {
-	bool any = false;
+	bool fits = false;
 
-	for (size_t n = 0; n < scratch->n_nodes; n++) {
-		struct node *node = &scratch->nodes[n];
+	while (*next < n_running && running[*next]->end_ns <= end_ns) {
+		const struct allocation *freed = &running[(*next)++]->alloc;
 
-		for (unsigned slot = 0; slot < node->n_gpus; slot++)
-			if (node->gpus[slot].condition == GPU_CLEANING) {
-				node->ready |= UINT64_C(1) << slot;
-				any = true;
-			}
-	}
-	return any;
-}
-
-/* Give back everything that ends by then. Of the jobs without a limit one at a time, oldest first:
- * were they all gone at once, then so would be those that were let past the head, and each of them
- * would let the next one past, for ever. */
-static void release_until(struct ledger *scratch, const struct running *running, size_t n_running,
-			  size_t *next, int64_t end_ns)
-{
-	while (*next < n_running && running[*next].end_ns <= end_ns) {
-		ledger_give(scratch, &running[(*next)++].alloc);
+		ledger_give(scratch, freed);
+		fits = fits || placement_fits_after(scratch, request, freed);
 		if (end_ns == TIME_NEVER)
-			return;
+			break;
 	}
+	return fits;
 }
 
-int reservation_make(const struct ledger *ledger, const struct running *running, size_t n_running,
-		     uint64_t job, const struct request *request, int64_t now_ns,
-		     struct reservation *ret_reservation)
+/*
+ * The shadow time, with what is free then in *scratch; TIME_UNKNOWN when there is none. GPUs whose
+ * last job has just ended count as free, like an overdue job's, at any moment: were they not, a
+ * head that needs one of them would lose its reservation at every end of a job.
+ */
+static int64_t find_shadow(struct ledger *scratch, struct running *const *running, size_t n_running,
+			   const struct request *request, int64_t now_ns)
 {
-	struct ledger scratch;
+	int64_t soon = now_ns + 1; /* overdue: it may end at any moment, but it has not */
 	size_t next = 0;
-	bool cleaned;
+	bool fits = ledger_scratch_expect_cleaned(scratch) && placement_fits(scratch, request);
 
-	ledger_scratch_init(&scratch, ledger);
-	cleaned = expect_cleaned(&scratch);
-	while (cleaned || next < n_running) {
-		int64_t end = now_ns + 1; /* overdue: it may end at any moment, but it has not */
+	fits = fits_once_over(scratch, running, n_running, &next, soon, request) || fits;
+	if (fits)
+		return soon;
+	while (next < n_running) {
+		int64_t end = running[next]->end_ns;
 
-		if (!cleaned && running[next].end_ns > end)
-			end = running[next].end_ns;
-		cleaned = false;
-		release_until(&scratch, running, n_running, &next, end);
-		if (!placement_fits(&scratch, request))
-			continue;
-		*ret_reservation = (struct reservation){
-			.job = job,
-			.request = *request,
-			.shadow_ns = end,
-			.at_shadow = scratch,
-		};
-		return 0;
+		if (fits_once_over(scratch, running, n_running, &next, end, request))
+			return end;
 	}
-	ledger_scratch_finish(&scratch);
-	return RESERVE_NEVER;
+	return TIME_UNKNOWN;
 }
 
-void reservation_release(struct reservation *reservation)
+int reservation_make(struct reservation *reservation, const struct ledger *ledger,
+		     struct running *const *running, size_t n_running, uint64_t job,
+		     const struct request *request, int64_t now_ns)
+{
+	reservation_clear(reservation);
+	ledger_scratch_copy(&reservation->at_shadow, ledger);
+	reservation->shadow_ns =
+		find_shadow(&reservation->at_shadow, running, n_running, request, now_ns);
+	if (reservation->shadow_ns == TIME_UNKNOWN)
+		return RESERVE_NEVER;
+	reservation->job = job;
+	reservation->request = *request;
+	return 0;
+}
+
+void reservation_clear(struct reservation *reservation)
+{
+	reservation->job = 0;
+	reservation->shadow_ns = TIME_UNKNOWN;
+}
+
+void reservation_finish(struct reservation *reservation)
 {
 	ledger_scratch_finish(&reservation->at_shadow);
+	reservation_clear(reservation);
 }
 
 /* A job without a limit is never "over by then", not even by TIME_NEVER. */

@@ -12,20 +12,13 @@
 #pragma once
 
 #include "scheduler/placement.h"
-
-/* A job that holds resources, and when it will have given them back. */
-struct running {
-	uint64_t job;
-	int64_t start_ns;
-	int64_t end_ns;		 /* predicted: start + limit; TIME_NEVER without a limit */
-	struct allocation alloc; /* owned */
-};
+#include "scheduler/running.h"
 
 struct reservation {
-	uint64_t job;
+	uint64_t job; /* 0: nobody holds it */
 	struct request request;
 	int64_t shadow_ns;	 /* TIME_NEVER: after a job without a limit */
-	struct ledger at_shadow; /* scratch: what will be free then */
+	struct ledger at_shadow; /* owned scratch, kept for the next: what will be free then */
 };
 
 #define RESERVE_NEVER 1 /* it would not fit even if every running job were gone */
@@ -33,13 +26,17 @@ struct reservation {
 /*
  * Find the shadow time of `request`. `running` in ascending order of end_ns, then start_ns; ends
  * that have passed already count as just about to happen, and so do GPUs that are being cleaned.
- * Jobs without a limit count as ending one after the other, oldest first, after all others. 0 with
- * a reservation (release it), or RESERVE_NEVER. Cost O(running x nodes).
+ * Jobs without a known end count as ending one after the other, oldest first, after all others. 0,
+ * or RESERVE_NEVER and nobody holds the reservation. The reservation may be a zeroed one or one
+ * used before. Cost O(nodes + running), for a gang O(running x nodes).
  */
-int reservation_make(const struct ledger *ledger, const struct running *running, size_t n_running,
-		     uint64_t job, const struct request *request, int64_t now_ns,
-		     struct reservation *ret_reservation);
-void reservation_release(struct reservation *reservation);
+int reservation_make(struct reservation *reservation, const struct ledger *ledger,
+		     struct running *const *running, size_t n_running, uint64_t job,
+		     const struct request *request, int64_t now_ns);
+
+/* Nobody holds it any more; its memory is kept. */
+void reservation_clear(struct reservation *reservation);
+void reservation_finish(struct reservation *reservation);
 
 /* May a job start now on `alloc` until end_ns without delaying the reservation? O(nodes). */
 bool reservation_allows(struct reservation *reservation, const struct allocation *alloc,

@@ -1,57 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sched_pass(): who starts now, and where.
+ * The scheduler's books: who waits, who runs, who has what, kept in step with each other.
  *
- * One loop takes the first candidate in order, tries to place it, and draws the conclusion:
- *
- *   - it fits: start it;
- *   - it does not fit: nothing of its shape does, so close the shape; if it is the first that must
- *     wait, it becomes the head and gets a reservation;
- *   - it fits, but would delay the head: narrow the shape to jobs that are over in time.
- *
- * Within a pass resources only shrink, so a closed shape stays closed. A narrowed one is widened
- * by every start: what is left to choose from is another place now, and it may be one that does not
- * delay the head. So no waiting job passes the test when the pass is over. Each round starts a job
- * or closes or narrows a shape: at most (starts + 1) x shapes rounds, whatever the queue's length.
- *
- * Invariants: the ledger's bookings are exactly those of `running`; a job is in the queue, in
- * `later` or in `running`, never in two. A job that would not fit even on an empty machine of this
- * moment (its GPUs are lost or held by others) reserves nothing, so it blocks nobody. Deliberately
- * not here: states and records of jobs (job.c, the daemon), the reasons shown (why.c). Read next:
- * why.c.
+ * Invariants: the ledger's bookings are exactly those of the running jobs; a waiting job is in the
+ * queue or, until its begin time, in `later`, never in both and never while it runs; the counts per
+ * user and per array are sums over the running jobs. Deliberately not here: decisions (pass.c,
+ * conservative.c), states and records of jobs (job.c, the daemon), what could be said of them
+ * (why.c). Read next: pass.c.
  */
-#include "scheduler/core.h"
-
 #include <assert.h>
 #include <stdlib.h>
 
-/* Marks on shapes during a pass. */
-enum { SHAPE_OPEN = 0, SHAPE_SHORT_ONLY, SHAPE_CLOSED };
+/* FNV: the default of uthash falls through cases in a way of which Clang warns. */
+#define HASH_FUNCTION HASH_FNV
+#include <uthash.h>
 
-/* A job whose begin time has not come. */
-struct later {
-	int64_t begin_ns;
-	struct queue_key key;
-	struct request request;
-	int64_t estimate_ns;
+#include "scheduler/core_internal.h"
+
+struct array_count {
+	uint64_t array;
+	uint32_t running;
+	UT_hash_handle hh;
 };
 
-struct sched {
-	struct sched_config config;
-	struct ledger ledger;
-	struct queue *queue;
-	struct running *running; /* owned; ascending end_ns, then start_ns */
-	size_t n_running, running_capacity;
-	struct later *later; /* owned; ascending begin_ns */
-	size_t n_later, later_capacity;
-	uint64_t head;
-	int64_t head_shadow_ns;
-};
-
-void decisions_finish(struct decisions *decisions)
+void decisions_clear(struct decisions *decisions)
 {
 	for (size_t i = 0; i < decisions->n; i++)
 		allocation_finish(&decisions->items[i].alloc);
+	decisions->n = 0;
+}
+
+void decisions_finish(struct decisions *decisions)
+{
+	decisions_clear(decisions);
 	free(decisions->items);
 	*decisions = (struct decisions){0};
 }
@@ -60,20 +41,34 @@ struct sched *sched_create(const struct sched_config *config)
 {
 	struct sched *sched = xcalloc(1, sizeof(*sched));
 
+	assert(config->policy);
 	sched->config = *config;
+	sched->immune_until_ns = TIME_NEVER;
 	ledger_init(&sched->ledger);
 	sched->queue = queue_create();
+	sched->runnings = runnings_create();
+	sched->users = users_create(config->half_life_ns);
+	sched->predictor = predictor_create();
 	return sched;
 }
 
 void sched_destroy(struct sched *sched)
 {
+	struct array_count *count, *next;
+
 	if (!sched)
 		return;
-	for (size_t i = 0; i < sched->n_running; i++)
-		allocation_finish(&sched->running[i].alloc);
-	free(sched->running);
+	HASH_ITER (hh, sched->arrays, count, next) {
+		HASH_DEL(sched->arrays, count);
+		free(count);
+	}
+	conservative_finish(&sched->conservative);
+	plan_finish(&sched->plan);
+	reservation_finish(&sched->reservation);
 	free(sched->later);
+	predictor_destroy(sched->predictor);
+	users_destroy(sched->users);
+	runnings_destroy(sched->runnings);
 	queue_destroy(sched->queue);
 	ledger_finish(&sched->ledger);
 	free(sched);
@@ -84,18 +79,67 @@ struct ledger *sched_ledger(struct sched *sched)
 	return &sched->ledger;
 }
 
+struct users *sched_users(struct sched *sched)
+{
+	return sched->users;
+}
+
+struct predictor *sched_predictor(struct sched *sched)
+{
+	return sched->predictor;
+}
+
+const struct sched_config *sched_config(const struct sched *sched)
+{
+	return &sched->config;
+}
+
+int64_t sched_estimate(const struct job *job)
+{
+	if (job->limit_ns > 0)
+		return job->limit_ns;
+	return job->predicted_ns > 0 ? job->predicted_ns : TIME_NEVER;
+}
+
 struct queue_key sched_key(const struct sched *sched, const struct job *job)
 {
 	return (struct queue_key){
-		.rank = sched->config.policy->rank(job, sched->config.point_ns),
+		.rank = sched->config.policy->rank(job, sched_estimate(job), &sched->config.params),
 		.submit_ns = job->submit_ns,
 		.id = job->id,
 	};
 }
 
-static int64_t estimate_of(const struct job *job)
+/* Do decisions depend on whose a job is? */
+static bool tells_users_apart(const struct sched *sched)
 {
-	return job->limit_ns > 0 ? job->limit_ns : TIME_NEVER;
+	return sched->config.policy->by_user || sched->config.user_limits.max_jobs ||
+	       sched->config.user_limits.max_gpus;
+}
+
+struct shape sched_shape(const struct sched *sched, const struct job *job)
+{
+	bool bound = job->array && job->array_limit;
+
+	return (struct shape){
+		.request = job->request,
+		.user = tells_users_apart(sched) ? job->uid : 0,
+		.array = bound ? job->array : 0,
+		.array_limit = bound ? job->array_limit : 0,
+		.length = sched->config.policy->by_length ? sched_estimate(job) : 0,
+	};
+}
+
+static struct waiting waiting_of(const struct sched *sched, const struct job *job, uint32_t n)
+{
+	return (struct waiting){
+		.key = sched_key(sched, job),
+		.estimate_ns = sched_estimate(job),
+		.n = n,
+		.priority = (int16_t)job->priority,
+		.preemptible = job->preemptible,
+		.predicted = job->limit_ns <= 0 && job->predicted_ns > 0,
+	};
 }
 
 static void add_later(struct sched *sched, const struct later *later)
@@ -111,30 +155,39 @@ static void add_later(struct sched *sched, const struct later *later)
 	sched->n_later++;
 }
 
-void sched_enqueue(struct sched *sched, const struct job *job)
+void sched_admit(struct sched *sched, const struct shape *shape, const struct waiting *waiting)
+{
+	queue_insert(sched->queue, shape, waiting);
+	if (sched->config.backfill == BACKFILL_CONSERVATIVE)
+		conservative_add(&sched->conservative, shape, waiting);
+}
+
+void sched_enqueue(struct sched *sched, const struct job *job, uint32_t n)
 {
 	struct later later = {
 		.begin_ns = job->begin_ns,
-		.key = sched_key(sched, job),
-		.request = job->request,
-		.estimate_ns = estimate_of(job),
+		.shape = sched_shape(sched, job),
+		.waiting = waiting_of(sched, job, n),
 	};
 
 	assert(job->state == JOB_QUEUED && !job->held);
 	if (job->begin_ns > TIME_UNKNOWN)
 		add_later(sched, &later);
 	else
-		queue_insert(sched->queue, &later.request, &later.key, later.estimate_ns);
+		sched_admit(sched, &later.shape, &later.waiting);
 }
 
 void sched_dequeue(struct sched *sched, const struct job *job)
 {
+	struct shape shape = sched_shape(sched, job);
 	struct queue_key key = sched_key(sched, job);
 
-	if (queue_remove(sched->queue, &job->request, &key))
+	if (queue_remove(sched->queue, &shape, &key)) {
+		conservative_forget(&sched->conservative, job->id);
 		return;
+	}
 	for (size_t i = 0; i < sched->n_later; i++) {
-		if (sched->later[i].key.id != job->id)
+		if (sched->later[i].waiting.key.id != job->id)
 			continue;
 		memmove(&sched->later[i], &sched->later[i + 1],
 			(--sched->n_later - i) * sizeof(*sched->later));
@@ -142,200 +195,116 @@ void sched_dequeue(struct sched *sched, const struct job *job)
 	}
 }
 
-/* Does a running job go before one that started at start_ns and will end at end_ns? */
-static bool ends_first(const struct running *running, int64_t start_ns, int64_t end_ns)
+static struct array_count *find_count(const struct sched *sched, uint64_t array)
 {
-	if (running->end_ns != end_ns)
-		return running->end_ns < end_ns;
-	return running->start_ns <= start_ns;
+	struct array_count *count;
+
+	HASH_FIND(hh, sched->arrays, &array, sizeof(array), count);
+	return count;
 }
 
-static void add_running(struct sched *sched, uint64_t job, int64_t start_ns, int64_t estimate_ns,
-			const struct allocation *alloc)
+static void count_task(struct sched *sched, uint64_t array, int change)
 {
-	int64_t end_ns = time_add(start_ns, estimate_ns);
-	size_t at = sched->n_running;
+	struct array_count *count = find_count(sched, array);
 
-	xgrow(&sched->running, &sched->running_capacity, sched->n_running + 1,
-	      sizeof(*sched->running));
-	while (at > 0 && !ends_first(&sched->running[at - 1], start_ns, end_ns))
-		at--;
-	memmove(&sched->running[at + 1], &sched->running[at],
-		(sched->n_running - at) * sizeof(*sched->running));
-	sched->running[at] = (struct running){
-		.job = job,
-		.start_ns = start_ns,
-		.end_ns = end_ns,
+	if (array == 0)
+		return;
+	if (!count) {
+		count = xcalloc(1, sizeof(*count));
+		count->array = array;
+		HASH_ADD(hh, sched->arrays, array, sizeof(count->array), count);
+	}
+	count->running += (uint32_t)change;
+	if (count->running > 0)
+		return;
+	HASH_DEL(sched->arrays, count);
+	free(count);
+}
+
+/* Book a running job; its alloc is taken over. */
+static void add_running(struct sched *sched, struct running *running)
+{
+	if (tells_users_apart(sched)) {
+		running->share = ledger_share(&sched->ledger, &running->alloc);
+		users_take(sched->users, running->shape.user, running->shape.request.num_gpus,
+			   running->share, running->start_ns);
+	}
+	count_task(sched, running->shape.array, 1);
+	ledger_take(&sched->ledger, &running->alloc);
+	runnings_add(sched->runnings, running);
+}
+
+void sched_book_start(struct sched *sched, const struct shape *shape, const struct waiting *waiting,
+		      int64_t now_ns, struct allocation *alloc, struct decisions *decisions)
+{
+	struct running running = {
+		.job = waiting->key.id,
+		.shape = *shape,
+		.key = waiting->key,
+		.start_ns = now_ns,
+		.end_ns = time_add(now_ns, waiting->estimate_ns),
 		.alloc = allocation_dup(alloc),
+		.priority = waiting->priority,
+		.preemptible = waiting->preemptible,
+		.predicted = waiting->predicted,
 	};
-	sched->n_running++;
-	ledger_take(&sched->ledger, alloc);
+
+	add_running(sched, &running);
+	xgrow(&decisions->items, &decisions->capacity, decisions->n + 1, sizeof(*decisions->items));
+	decisions->items[decisions->n++] = (struct decision){
+		.kind = DECISION_START,
+		.job = waiting->key.id,
+		.alloc = *alloc,
+	};
+	*alloc = (struct allocation){0};
 }
 
 void sched_adopt(struct sched *sched, const struct job *job)
 {
-	int64_t start = job->start_ns != TIME_UNKNOWN ? job->start_ns : job->place_ns;
+	int64_t start_ns = job->start_ns != TIME_UNKNOWN ? job->start_ns : job->place_ns;
+	struct running running = {
+		.job = job->id,
+		.shape = sched_shape(sched, job),
+		.key = sched_key(sched, job),
+		.start_ns = start_ns,
+		.end_ns = time_add(start_ns, sched_estimate(job)),
+		.alloc = allocation_dup(&job->alloc),
+		.priority = job->priority,
+		.preemptible = job->preemptible,
+		.predicted = job->limit_ns <= 0 && job->predicted_ns > 0,
+		.leaving = job->state == JOB_STOPPING,
+	};
 
 	assert(job_state_has_gpus(job->state));
-	add_running(sched, job->id, start, estimate_of(job), &job->alloc);
+	add_running(sched, &running);
+	conservative_restart(&sched->conservative);
 }
 
-void sched_release(struct sched *sched, uint64_t job)
+void sched_release(struct sched *sched, uint64_t job, int64_t now_ns)
 {
-	for (size_t i = 0; i < sched->n_running; i++) {
-		if (sched->running[i].job != job)
-			continue;
-		ledger_give(&sched->ledger, &sched->running[i].alloc);
-		allocation_finish(&sched->running[i].alloc);
-		memmove(&sched->running[i], &sched->running[i + 1],
-			(--sched->n_running - i) * sizeof(*sched->running));
+	struct running *running = runnings_find(sched->runnings, job);
+
+	if (!running)
 		return;
-	}
+	if (tells_users_apart(sched))
+		users_give(sched->users, running->shape.user, running->shape.request.num_gpus,
+			   running->share, now_ns);
+	count_task(sched, running->shape.array, -1);
+	ledger_give(&sched->ledger, &running->alloc);
+	conservative_release(&sched->conservative, running, now_ns);
+	runnings_remove(sched->runnings, running);
 }
 
 bool sched_is_running(const struct sched *sched, uint64_t job)
 {
-	for (size_t i = 0; i < sched->n_running; i++)
-		if (sched->running[i].job == job)
-			return true;
-	return false;
-}
-
-/* Move the jobs whose begin time has come into the queue. */
-static void admit_due(struct sched *sched, int64_t now_ns)
-{
-	size_t due = 0;
-
-	while (due < sched->n_later && sched->later[due].begin_ns <= now_ns) {
-		const struct later *later = &sched->later[due++];
-
-		queue_insert(sched->queue, &later->request, &later->key, later->estimate_ns);
-	}
-	if (due == 0)
-		return;
-	sched->n_later -= due;
-	memmove(sched->later, sched->later + due, sched->n_later * sizeof(*sched->later));
-}
-
-struct candidate {
-	size_t shape;
-	struct queue_key key;
-	int64_t estimate_ns;
-};
-
-/* The first of this shape that may still be considered. */
-static bool first_of_shape(const struct sched *sched, size_t shape, int64_t short_ns,
-			   struct candidate *ret_candidate)
-{
-	struct candidate found = {.shape = shape};
-
-	switch (queue_mark(sched->queue, shape)) {
-	case SHAPE_CLOSED: return false;
-	case SHAPE_SHORT_ONLY:
-		if (!queue_first_within(sched->queue, shape, short_ns, &found.key,
-					&found.estimate_ns))
-			return false;
-		break;
-	default: queue_first(sched->queue, shape, &found.key, &found.estimate_ns);
-	}
-	*ret_candidate = found;
-	return true;
-}
-
-/* The first in order over all shapes. short_ns: the time left until the head's shadow time. */
-static bool first_candidate(const struct sched *sched, int64_t short_ns,
-			    struct candidate *ret_candidate)
-{
-	struct candidate best, next;
-	bool found = false;
-
-	for (size_t i = 0; i < queue_n_shapes(sched->queue); i++) {
-		if (!first_of_shape(sched, i, short_ns, &next))
-			continue;
-		if (found && queue_key_compare(&next.key, &best.key) > 0)
-			continue;
-		best = next;
-		found = true;
-	}
-	if (found)
-		*ret_candidate = best;
-	return found;
-}
-
-/* Something was started: what would have delayed the head may find another place now. */
-static void widen_shapes(struct sched *sched)
-{
-	for (size_t i = 0; i < queue_n_shapes(sched->queue); i++)
-		if (queue_mark(sched->queue, i) == SHAPE_SHORT_ONLY)
-			queue_set_mark(sched->queue, i, SHAPE_OPEN);
-}
-
-/* Carry out a decision in the scheduler's own books. */
-static void start(struct sched *sched, const struct candidate *candidate, int64_t now_ns,
-		  struct allocation *alloc, struct decisions *decisions)
-{
-	struct request shape = *queue_shape(sched->queue, candidate->shape);
-
-	queue_remove(sched->queue, &shape, &candidate->key);
-	add_running(sched, candidate->key.id, now_ns, candidate->estimate_ns, alloc);
-	xgrow(&decisions->items, &decisions->capacity, decisions->n + 1, sizeof(*decisions->items));
-	decisions->items[decisions->n++] = (struct decision){candidate->key.id, *alloc};
-	*alloc = (struct allocation){0};
-}
-
-/* A job's shape does not fit. True when the pass is to go on with other shapes. */
-static bool block(struct sched *sched, const struct candidate *candidate, int64_t now_ns,
-		  struct reservation *head)
-{
-	const struct request *shape = queue_shape(sched->queue, candidate->shape);
-
-	queue_set_mark(sched->queue, candidate->shape, SHAPE_CLOSED);
-	if (head->job)
-		return true;
-	if (reservation_make(&sched->ledger, sched->running, sched->n_running, candidate->key.id,
-			     shape, now_ns, head) == RESERVE_NEVER)
-		return true;
-	return sched->config.backfill == BACKFILL_EASY;
-}
-
-void sched_pass(struct sched *sched, int64_t now_ns, struct decisions *decisions)
-{
-	struct reservation head = {0};
-	struct candidate next;
-
-	admit_due(sched, now_ns);
-	queue_clear_marks(sched->queue);
-	while (first_candidate(sched, head.shadow_ns - now_ns - (head.shadow_ns == TIME_NEVER),
-			       &next)) {
-		_cleanup_(allocation_finish) struct allocation alloc = {0};
-		const struct request *shape = queue_shape(sched->queue, next.shape);
-		int64_t end_ns = time_add(now_ns, next.estimate_ns);
-
-		if (placement_find(&sched->ledger, shape, &alloc) == PLACE_NO_FIT) {
-			if (!block(sched, &next, now_ns, &head))
-				break;
-		} else if (head.job && !reservation_allows(&head, &alloc, end_ns)) {
-			queue_set_mark(sched->queue, next.shape, SHAPE_SHORT_ONLY);
-		} else {
-			if (head.job)
-				reservation_book(&head, &alloc, end_ns);
-			start(sched, &next, now_ns, &alloc, decisions);
-			widen_shapes(sched);
-		}
-	}
-	sched->head = head.job;
-	sched->head_shadow_ns = head.shadow_ns;
-	reservation_release(&head);
-}
-
-bool sched_backfills(const struct sched *sched)
-{
-	return sched->config.backfill != BACKFILL_NONE;
+	return runnings_find(sched->runnings, job);
 }
 
 int64_t sched_next_wake_ns(const struct sched *sched)
 {
-	return sched->n_later > 0 ? sched->later[0].begin_ns : TIME_NEVER;
+	int64_t begin_ns = sched->n_later > 0 ? sched->later[0].begin_ns : TIME_NEVER;
+
+	return begin_ns < sched->immune_until_ns ? begin_ns : sched->immune_until_ns;
 }
 
 uint64_t sched_head(const struct sched *sched, int64_t *ret_shadow_ns)
@@ -344,17 +313,76 @@ uint64_t sched_head(const struct sched *sched, int64_t *ret_shadow_ns)
 	return sched->head;
 }
 
-size_t sched_ahead(const struct sched *sched, const struct job *job)
+bool sched_backfills(const struct sched *sched)
 {
-	struct queue_key key = sched_key(sched, job);
-
-	return queue_count_before(sched->queue, &key);
+	return sched->config.backfill != BACKFILL_NONE;
 }
 
-const struct running *sched_running(const struct sched *sched, size_t *ret_n)
+struct policy_order sched_order(const struct sched *sched, int64_t now_ns)
 {
-	*ret_n = sched->n_running;
-	return sched->running;
+	return (struct policy_order){
+		.policy = sched->config.policy,
+		.view = {&sched->config.params, sched->users, now_ns},
+	};
+}
+
+/* One waiting job that others are compared with. */
+struct mark {
+	struct policy_order order;
+	struct shape shape;
+	struct queue_key key;
+};
+
+static bool stands_before(void *ctx, const struct shape *shape, const struct queue_key *key)
+{
+	struct mark *mark = ctx;
+
+	return policy_compare(&mark->order, shape, key, &mark->shape, &mark->key) < 0;
+}
+
+size_t sched_ahead(struct sched *sched, const struct job *job, int64_t now_ns)
+{
+	struct mark mark = {
+		sched_order(sched, now_ns),
+		sched_shape(sched, job),
+		sched_key(sched, job),
+	};
+
+	return queue_count_before(sched->queue, stands_before, &mark);
+}
+
+int sched_compare(struct sched *sched, const struct job *a, const struct job *b, int64_t now_ns)
+{
+	struct policy_order order = sched_order(sched, now_ns);
+	struct shape shape_a = sched_shape(sched, a), shape_b = sched_shape(sched, b);
+	struct queue_key key_a = sched_key(sched, a), key_b = sched_key(sched, b);
+
+	return policy_compare(&order, &shape_a, &key_a, &shape_b, &key_b);
+}
+
+enum sched_bound sched_shape_bound(const struct sched *sched, const struct shape *shape)
+{
+	const struct user_limits *limits = &sched->config.user_limits;
+	const struct array_count *count = shape->array ? find_count(sched, shape->array) : NULL;
+
+	if (limits->max_jobs && users_jobs(sched->users, shape->user) >= limits->max_jobs)
+		return SCHED_USER_JOBS;
+	if (limits->max_gpus &&
+	    users_gpus(sched->users, shape->user) + shape->request.num_gpus > limits->max_gpus)
+		return SCHED_USER_GPUS;
+	return count && count->running >= shape->array_limit ? SCHED_ARRAY : SCHED_UNBOUND;
+}
+
+enum sched_bound sched_bound(const struct sched *sched, const struct job *job)
+{
+	struct shape shape = sched_shape(sched, job);
+
+	return sched_shape_bound(sched, &shape);
+}
+
+struct running *const *sched_running(const struct sched *sched, size_t *ret_n)
+{
+	return runnings_list(sched->runnings, ret_n);
 }
 
 /* The most that one node has of each. */
@@ -433,14 +461,14 @@ int sched_check(struct sched *sched, const struct request *request, struct err *
 
 void sched_check_invariants(const struct sched *sched)
 {
+	size_t n;
+	struct running *const *running = sched_running(sched, &n);
 	_cleanup_(free_ptr) const struct allocation **allocs =
-		xcalloc(sched->n_running, sizeof(const struct allocation *));
+		xcalloc(n, sizeof(const struct allocation *));
 
-	for (size_t i = 0; i < sched->n_running; i++) {
-		allocs[i] = &sched->running[i].alloc;
-		assert(i == 0 || ends_first(&sched->running[i - 1], sched->running[i].start_ns,
-					    sched->running[i].end_ns));
+	for (size_t i = 0; i < n; i++) {
+		allocs[i] = &running[i]->alloc;
+		assert(i == 0 || running[i - 1]->end_ns <= running[i]->end_ns);
 	}
-	ledger_check_invariants(&sched->ledger, (const struct allocation *const *)allocs,
-				sched->n_running);
+	ledger_check_invariants(&sched->ledger, (const struct allocation *const *)allocs, n);
 }

@@ -2,32 +2,54 @@
 /*
  * The scheduler: told what happens, asked what to start.
  *
- * It is a function of what it was told and of the time it is given: no clock, no I/O. The daemon
- * and a simulator drive the same calls: tell it the nodes, the waiting jobs and the running ones,
- * ask for a pass after anything changed, and carry out the decisions.
+ * It is a function of what it was told and of the times it was given: no clock, no I/O. The daemon,
+ * the simulator and a test drive the same calls: tell it the nodes, the waiting jobs and the
+ * running ones, ask for a pass after anything changed, and carry out the decisions.
  */
 #pragma once
 
 #include "common/err.h"
-#include "scheduler/backfill.h"
 #include "scheduler/policy.h"
-#include "scheduler/queue.h"
+#include "scheduler/predict.h"
+#include "scheduler/preempt.h"
 
+/* What those behind a job that waits for resources may do. */
 enum backfill_mode {
-	BACKFILL_NONE, /* strict order: nobody passes a job that waits for resources */
-	BACKFILL_EASY, /* the first blocked job holds a reservation; others may pass it */
+	BACKFILL_NONE,	  /* nothing: strict order */
+	BACKFILL_GREEDY,  /* whatever fits starts: large jobs starve. For comparison */
+	BACKFILL_EASY,	  /* the first that must wait holds a reservation; others may pass it */
+	BACKFILL_RESERVE, /* so do the first `reservations` */
+	BACKFILL_CONSERVATIVE, /* everybody is promised a start when he comes, and keeps it */
+	BACKFILL_MODE_COUNT,
+};
+
+/* What all users are held to; 0: no bound. */
+struct user_limits {
+	uint32_t max_jobs; /* running at a time */
+	uint32_t max_gpus; /* of all running jobs */
 };
 
 struct sched_config {
 	const struct policy *policy;
+	struct policy_params params;
 	enum backfill_mode backfill;
-	int64_t point_ns; /* waiting that is worth one point of priority */
+	unsigned reservations; /* BACKFILL_RESERVE: how many, 1 or more */
+	bool shortest_passes;  /* EASY: of those that may pass, the shortest first (SJBF) */
+	int64_t half_life_ns;  /* of what users have used; 0: it never fades */
+	struct user_limits user_limits;
+	struct preempt_params preempt;
 };
 
-/* Start this job on these resources. They are booked already. */
+enum decision_kind {
+	DECISION_START,	  /* start this job on these resources; they are booked already */
+	DECISION_PREEMPT, /* end this running job, for another; its resources are not free yet */
+};
+
 struct decision {
+	enum decision_kind kind;
 	uint64_t job;
-	struct allocation alloc; /* owned by the list */
+	uint64_t beneficiary;	 /* PREEMPT: the job that it makes room for */
+	struct allocation alloc; /* START: owned by the list */
 };
 
 struct decisions {
@@ -35,6 +57,8 @@ struct decisions {
 	size_t n, capacity;
 };
 
+/* Empty the list; it can be used again. */
+void decisions_clear(struct decisions *decisions);
 void decisions_finish(struct decisions *decisions);
 
 struct sched;
@@ -46,6 +70,10 @@ void sched_destroy(struct sched *sched);
  * below. */
 struct ledger *sched_ledger(struct sched *sched);
 
+/* What is known of users and of run times: feed it with history. Owned by the scheduler. */
+struct users *sched_users(struct sched *sched);
+struct predictor *sched_predictor(struct sched *sched);
+
 #define SCHED_IMPOSSIBLE 1 /* no node, or not all together, could ever hold this job */
 
 /*
@@ -54,46 +82,69 @@ struct ledger *sched_ledger(struct sched *sched);
  */
 int sched_check(struct sched *sched, const struct request *request, struct err *err);
 
-/* A job waits (queued, not held). Its request, priority, limit and times must not change until it
- * is removed again, because they say where it stands. */
-void sched_enqueue(struct sched *sched, const struct job *job);
+/*
+ * A job waits (queued, not held); or n jobs with the ids job->id, job->id + 1, ... that are alike
+ * in everything else do. What it asks for, its priority, limit, prediction and times must not
+ * change until it is removed again, because they say where it stands.
+ */
+void sched_enqueue(struct sched *sched, const struct job *job, uint32_t n);
 
-/* It waits no longer without having been started (cancelled, held). */
+/* It waits no longer without having been started (cancelled, held); of n jobs, all that have not
+ * been started, named by the first of these. */
 void sched_dequeue(struct sched *sched, const struct job *job);
 
 /* A job holds resources that no pass gave it (adopted at a restart). Books job->alloc. */
 void sched_adopt(struct sched *sched, const struct job *job);
 
-/* A started or adopted job is over: its resources are free. */
-void sched_release(struct sched *sched, uint64_t job);
+/* A started or adopted job is over at now_ns: its resources are free. Harmless for others. */
+void sched_release(struct sched *sched, uint64_t job, int64_t now_ns);
 
 /* Is this job among the running ones? */
 bool sched_is_running(const struct sched *sched, uint64_t job);
 
 /*
- * Decide what starts at now_ns. Appends to *decisions in order of start; each job is moved from the
- * queue to the running ones and its resources are booked. O(starts x shapes x (shapes x log n +
- * placement)) at worst, where every start lets every shape try again.
+ * Decide what starts at now_ns. Appends to *decisions in order; each job that starts is moved from
+ * the queue to the running ones and its resources are booked. The cost depends on the number of
+ * shapes and of running jobs, not on how many wait: O((1 + starts) x shapes x log n + running), and
+ * a placement for each start and for each shape that seems to fit. BACKFILL_CONSERVATIVE is the
+ * exception: O(waiting x steps) when a job ends early.
  */
 void sched_pass(struct sched *sched, int64_t now_ns, struct decisions *decisions);
 
-/* When a pass may decide differently although nothing happened: the next begin time; TIME_NEVER. */
+/* When a pass may decide differently although nothing happened: the next begin time, or the end of
+ * a running job's immunity to preemption; TIME_NEVER. */
 int64_t sched_next_wake_ns(const struct sched *sched);
 
-/* What the last pass found: the job that holds the reservation (0: none) and its shadow time. */
+/* What the last pass found: the job that holds the (first) reservation, 0: none, and its shadow
+ * time. */
 uint64_t sched_head(const struct sched *sched, int64_t *ret_shadow_ns);
 
 /* May a job pass one that waits for resources (any backfill at all)? */
 bool sched_backfills(const struct sched *sched);
 
-/* How many jobs go before this waiting one. */
-size_t sched_ahead(const struct sched *sched, const struct job *job);
+/* How long a job is planned with: its limit, or what is predicted; TIME_NEVER. */
+int64_t sched_estimate(const struct job *job);
 
-/* Where a job stands in the queue's order. */
-struct queue_key sched_key(const struct sched *sched, const struct job *job);
+/* How many jobs go before this waiting one at now_ns. */
+size_t sched_ahead(struct sched *sched, const struct job *job, int64_t now_ns);
+
+/* <0, 0, >0 as waiting job a stands before, with, after b at now_ns. */
+int sched_compare(struct sched *sched, const struct job *a, const struct job *b, int64_t now_ns);
+
+/* Is this job kept from starting by its user's limits or its array's, whatever is free? */
+enum sched_bound { SCHED_UNBOUND, SCHED_USER_JOBS, SCHED_USER_GPUS, SCHED_ARRAY };
+enum sched_bound sched_bound(const struct sched *sched, const struct job *job);
+
+/* Would a job that asks for this and runs for length_ns start now, were it first among those that
+ * are not promised anything? For advice: nothing changes. *ret_longest_ns, on false: the length up
+ * to which it would (0: none, TIME_NEVER is never said). */
+bool sched_could_start(struct sched *sched, const struct request *request, int64_t length_ns,
+		       int64_t now_ns, int64_t *ret_longest_ns);
 
 /* The running jobs in order of predicted end. Borrowed until the next change. */
-const struct running *sched_running(const struct sched *sched, size_t *ret_n);
+struct running *const *sched_running(const struct sched *sched, size_t *ret_n);
+
+const struct sched_config *sched_config(const struct sched *sched);
 
 /* assert(): the ledger holds exactly the running jobs' allocations. O(running x nodes). */
 void sched_check_invariants(const struct sched *sched);

@@ -71,6 +71,7 @@ static const char *const causes[JOB_CAUSE_COUNT] = {
 	[JOB_CAUSE_NODE_LOST] = "node-lost",
 	[JOB_CAUSE_GPU_ERROR] = "gpu-error",
 	[JOB_CAUSE_REQUEUED] = "requeued",
+	[JOB_CAUSE_PREEMPTED] = "preempted",
 };
 
 static const char *const events[JOB_EVENT_COUNT] = {
@@ -162,6 +163,8 @@ static void end_attempt(struct job *job, const struct job_event *event)
 	job->peak_bytes = event->peak_bytes;
 	if (event->type == JOB_EVENT_REQUEUE && is_own_failure(event->cause))
 		job->retried++;
+	if (event->type == JOB_EVENT_REQUEUE && event->cause == JOB_CAUSE_PREEMPTED)
+		job->preempted++;
 	if (event->type != JOB_EVENT_CANCEL) {
 		job->cause = event->cause;
 		return;
@@ -197,7 +200,9 @@ int job_apply(struct job *job, struct job_event *event)
 
 static bool may_repeat(const struct job *job)
 {
-	return job->requeue && job->attempt - job->retried < JOB_ATTEMPTS_MAX;
+	uint32_t excused = job->retried + job->preempted;
+
+	return job->requeue && job->attempt - excused < JOB_ATTEMPTS_MAX;
 }
 
 enum job_event_type job_end_event(const struct job *job, enum job_cause cause, int exit_code,
@@ -210,10 +215,12 @@ enum job_event_type job_end_event(const struct job *job, enum job_cause cause, i
 		return JOB_EVENT_CANCEL;
 	if (cause == JOB_CAUSE_EXIT && exit_code == 0)
 		return JOB_EVENT_FINISH; /* in time, whatever else was asked of it */
-	if (ordered == JOB_CAUSE_REQUEUED || ordered == JOB_CAUSE_GPU_ERROR)
+	if (ordered == JOB_CAUSE_REQUEUED || ordered == JOB_CAUSE_GPU_ERROR ||
+	    ordered == JOB_CAUSE_PREEMPTED)
 		*ret_cause = ordered; /* whatever it then died of */
 	switch (*ret_cause) {
 	case JOB_CAUSE_REQUEUED: return JOB_EVENT_REQUEUE;
+	case JOB_CAUSE_PREEMPTED: return job->requeue ? JOB_EVENT_REQUEUE : JOB_EVENT_FAIL;
 	case JOB_CAUSE_RUNNER_LOST:
 	case JOB_CAUSE_NODE_LOST:
 	case JOB_CAUSE_GPU_ERROR: return may_repeat(job) ? JOB_EVENT_REQUEUE : JOB_EVENT_FAIL;

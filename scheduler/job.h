@@ -24,7 +24,8 @@
 #include "common/clock.h"
 #include "common/util.h"
 
-/* Starts without the retries: a job that takes its runner down each time must end some day. */
+/* Starts without retries and preemptions: a job that takes its runner down each time must end some
+ * day. */
 #define JOB_ATTEMPTS_MAX 10
 
 enum job_state {
@@ -51,6 +52,7 @@ enum job_cause {
 	JOB_CAUSE_NODE_LOST,   /* its machine went down under it */
 	JOB_CAUSE_GPU_ERROR,   /* one of its GPUs broke */
 	JOB_CAUSE_REQUEUED,    /* a person wanted it to begin again */
+	JOB_CAUSE_PREEMPTED,   /* it made room for a job of higher priority */
 	JOB_CAUSE_COUNT,
 };
 
@@ -97,12 +99,16 @@ struct job {
 	uint32_t uid;
 	enum job_state state;
 	bool held;
-	bool requeue;  /* may run again after its runner, its node or a GPU was lost */
-	bool kill_now; /* its end was asked for without grace */
+	bool requeue;	  /* may run again after its runner, its node or a GPU was lost */
+	bool kill_now;	  /* its end was asked for without grace */
+	bool preemptible; /* may be told to make room for a job of higher priority */
 	int32_t priority;
-	uint32_t attempt; /* starts so far; names the attempt's directory and cgroup */
-	uint32_t retries; /* how often it may begin again after it failed by itself */
-	uint32_t retried; /* how often it has */
+	uint32_t attempt;     /* starts so far; names the attempt's directory and cgroup */
+	uint32_t retries;     /* how often it may begin again after it failed by itself */
+	uint32_t retried;     /* how often it has */
+	uint32_t preempted;   /* how often it has made room */
+	uint64_t array;	      /* id of the first task of the array it belongs to; 0: to none */
+	uint32_t array_limit; /* tasks of that array that may run at a time; 0: all */
 	struct request request;
 	struct allocation alloc; /* empty unless starting, running or stopping */
 	int64_t submit_ns; /* wall clock, all of them; TIME_UNKNOWN when it has not happened */
@@ -111,7 +117,10 @@ struct job {
 	int64_t start_ns;  /* of this attempt */
 	int64_t stop_ns;   /* told to end */
 	int64_t end_ns;
-	int64_t limit_ns; /* time limit; 0: none */
+	int64_t limit_ns;     /* time limit; 0: none */
+	int64_t predicted_ns; /* how long it will run, by what is known of its like; 0: unknown. Not
+				 stored. Where there is no limit, the scheduler plans with it */
+	uint64_t likeness;    /* the same in jobs that probably run equally long; 0: in none */
 	enum job_cause cause;
 	int32_t exit_code;    /* -1: none */
 	int32_t signal;	      /* it died of; 0: none */
@@ -152,8 +161,8 @@ int job_apply(struct job *job, struct job_event *event);
 /*
  * The event by which an attempt that ended for `cause` (as the runner saw it) leaves this job's
  * state: FINISH; CANCEL when a person had asked for the end; REQUEUE when it is to begin again,
- * because a person wanted so, because what it ran on was lost and it allows that, or as a retry of
- * a failure of its own; else FAIL. *ret_cause: what it ended for in the end.
+ * because a person wanted so, because it made room or what it ran on was lost and it allows that,
+ * or as a retry of a failure of its own; else FAIL. *ret_cause: what it ended for in the end.
  */
 enum job_event_type job_end_event(const struct job *job, enum job_cause cause, int exit_code,
 				  enum job_cause *ret_cause);

@@ -5,7 +5,8 @@
  * Invariants: the result depends on the ledger and the request alone, never on history or memory
  * layout; it is all or nothing; it books nothing.
  * Cost: sets of one size are walked in one pass with a bit trick, two table look-ups each: 12,870
- * sets at most for n <= 16. Choosing a node is O(nodes). Deliberately not here: order among jobs
+ * sets at most for n <= 16; each topology remembers what was chosen lately. Choosing a node is
+ * O(nodes). Deliberately not here: order among jobs
  * (core.c). Read next: queue.c.
  */
 #include "scheduler/placement.h"
@@ -13,15 +14,24 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* Spread the low bits of `packed` onto the set bits of `mask`, lowest first (PDEP). */
-static uint64_t spread_bits(uint64_t packed, uint64_t mask)
-{
-	uint64_t spread = 0;
+/* Where the bits of a packed set go: bit i of an index to the i-th set bit of the free mask. */
+struct spread {
+	uint64_t low[256], high[256]; /* of the lower and the upper eight bits */
+};
 
-	for (; mask && packed; mask &= mask - 1, packed >>= 1)
-		if (packed & 1)
-			spread |= mask & -mask;
-	return spread;
+static void spread_init(struct spread *spread, uint64_t mask)
+{
+	uint64_t bits[16] = {0};
+
+	for (unsigned i = 0; mask; mask &= mask - 1)
+		bits[i++] = mask & -mask;
+	spread->low[0] = spread->high[0] = 0;
+	for (unsigned packed = 1; packed < 256; packed++) {
+		unsigned rest = packed & (packed - 1), bit = (unsigned)__builtin_ctz(packed);
+
+		spread->low[packed] = spread->low[rest] | bits[bit];
+		spread->high[packed] = spread->high[rest] | bits[8 + bit];
+	}
 }
 
 /* Is {a} before {b} when both are written as ascending lists of ids? The set with the lowest id
@@ -33,26 +43,32 @@ static bool has_lower_ids(uint64_t a, uint64_t b)
 	return a & (differ & -differ);
 }
 
+/* All sets of k, each by two table look-ups; what is left over is only looked at among equals. */
 static uint64_t choose_exact(const struct topology *topology, uint64_t free, unsigned k)
 {
 	uint64_t end = UINT64_C(1) << __builtin_popcountll(free);
 	uint64_t packed = (UINT64_C(1) << k) - 1, best = 0;
 	int32_t best_set = INT32_MIN, best_rest = INT32_MIN;
+	struct spread spread;
 
+	spread_init(&spread, free);
 	while (packed < end) {
-		uint64_t set = spread_bits(packed, free);
+		uint64_t set = spread.low[packed & 255] | spread.high[packed >> 8];
 		int32_t score = topology_set_score(topology, set);
-		int32_t rest = topology_set_score(topology, free & ~set);
 		uint64_t low = packed & -packed, carried = packed + low;
 
-		if (score > best_set || (score == best_set && rest > best_rest) ||
-		    (score == best_set && rest == best_rest && has_lower_ids(set, best))) {
-			best_set = score;
-			best_rest = rest;
-			best = set;
+		if (score >= best_set) {
+			int32_t rest = topology_set_score(topology, free & ~set);
+
+			if (score > best_set || rest > best_rest ||
+			    (rest == best_rest && has_lower_ids(set, best))) {
+				best_set = score;
+				best_rest = rest;
+				best = set;
+			}
 		}
 		/* Gosper: the next larger number with as many bits. [HAKMEM 175] */
-		packed = carried | (((carried ^ packed) >> 2) / low);
+		packed = carried | (((carried ^ packed) >> 2) >> __builtin_ctzll(low));
 	}
 	return best;
 }
@@ -110,15 +126,21 @@ static uint64_t choose_greedily(const struct topology *topology, uint64_t free, 
 uint64_t placement_choose_gpus(const struct topology *topology, uint64_t free, unsigned k)
 {
 	unsigned n = (unsigned)__builtin_popcountll(free);
+	struct topology_choice *choice;
 
 	assert(k <= n);
 	if (k == 0)
 		return 0;
 	if (k == n)
 		return free;
-	if (topology_count(topology) <= TOPOLOGY_GPUS_EXACT)
-		return choose_exact(topology, free, k);
-	return choose_greedily(topology, free, k);
+	choice = topology_choice(topology, free, k);
+	if (choice->k == k && choice->free == free)
+		return choice->set;
+	*choice = (struct topology_choice){.free = free, .k = k};
+	choice->set = topology_count(topology) <= TOPOLOGY_GPUS_EXACT
+			      ? choose_exact(topology, free, k)
+			      : choose_greedily(topology, free, k);
+	return choice->set;
 }
 
 /* Free GPUs of a node that suit the request. */
@@ -252,4 +274,17 @@ bool placement_fits(const struct ledger *ledger, const struct request *request)
 	if (per_node > 0 && request->num_gpus > per_node)
 		return find_gang(ledger, request, per_node, &alloc) == 0;
 	return best_fit(ledger, request, NULL) < ledger->n_nodes;
+}
+
+bool placement_fits_after(const struct ledger *ledger, const struct request *request,
+			  const struct allocation *freed)
+{
+	unsigned per_node = largest_node(ledger);
+
+	if (per_node > 0 && request->num_gpus > per_node)
+		return placement_fits(ledger, request);
+	for (size_t i = 0; i < freed->n_parts; i++)
+		if (node_has_room(ledger, freed->parts[i].node, request))
+			return true;
+	return false;
 }

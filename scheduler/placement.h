@@ -28,3 +28,7 @@ int placement_find(const struct ledger *ledger, const struct request *request,
 
 /* Would placement_find() succeed? On one node no GPUs are chosen for it: O(nodes). */
 bool placement_fits(const struct ledger *ledger, const struct request *request);
+
+/* The same, where it did not fit before `freed` was given back. O(parts) on one node. */
+bool placement_fits_after(const struct ledger *ledger, const struct request *request,
+			  const struct allocation *freed);

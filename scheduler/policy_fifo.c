@@ -7,10 +7,12 @@
  */
 #include "scheduler/policy.h"
 
-static int64_t fifo_rank(const struct job *job, int64_t point_ns)
+static int64_t fifo_rank(const struct job *job, int64_t estimate_ns,
+			 const struct policy_params *params)
 {
 	(void)job;
-	(void)point_ns;
+	(void)estimate_ns;
+	(void)params;
 	return 0;
 }
 

@@ -9,11 +9,13 @@
  */
 #include "scheduler/policy.h"
 
-static int64_t priority_rank(const struct job *job, int64_t point_ns)
+static int64_t priority_rank(const struct job *job, int64_t estimate_ns,
+			     const struct policy_params *params)
 {
 	int64_t credit, rank;
 
-	if (__builtin_mul_overflow((int64_t)job->priority, point_ns, &credit) ||
+	(void)estimate_ns;
+	if (__builtin_mul_overflow((int64_t)job->priority, params->point_ns, &credit) ||
 	    __builtin_sub_overflow(job->submit_ns, credit, &rank))
 		return job->priority > 0 ? INT64_MIN + 1 : INT64_MAX;
 	return rank;

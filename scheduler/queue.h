@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What waits, grouped by shape, each group in order.
+ * What waits, grouped by shape, each shape in order.
  *
- * The order is one for all: ascending rank, then submit time, then id. The rank is a policy's doing
- * (policy.h) and static: it is computed once, so nothing is ever sorted again. Jobs of one shape
- * are placed alike, so when one does not fit, none of its shape does: a pass asks each shape once.
- * Within a shape the tree also knows the least estimate below each entry, which is what backfill
- * asks for: the first in order that would be over in time.
+ * Jobs of one shape are alike in all that decides whether they may start: what they ask for, and
+ * whose they are where that counts. So when one does not fit, none of its shape does, and a pass
+ * asks each shape once. Within a shape the order never changes: ascending rank, then submit time,
+ * then id. The rank is a policy's doing (policy.h), computed once; where the order of two shapes
+ * moves with time, the policy compares their first jobs, and nothing is ever sorted again. The tree
+ * of a shape also knows the least estimate below each entry, which is what backfill asks for: the
+ * first in order that would be over in time.
+ *
+ * An entry may stand for many jobs with consecutive ids that are alike in everything: the tasks of
+ * an array cost one entry, however many there are.
  */
 #pragma once
 
 #include "scheduler/job.h"
 
-/* Where an entry stands in the one order. */
+/* Where an entry stands in its shape, and among shapes of equal score. */
 struct queue_key {
 	int64_t rank;
 	int64_t submit_ns;
@@ -22,44 +27,78 @@ struct queue_key {
 /* <0, 0, >0 as a stands before, at, after b. */
 int queue_key_compare(const struct queue_key *a, const struct queue_key *b);
 
+/* What jobs of one shape have in common. */
+struct shape {
+	struct request request;
+	uint32_t user;	/* 0 where users are not told apart: see policy.h, users.h */
+	uint64_t array; /* of which only array_limit tasks may run at a time; 0: no such bound */
+	uint32_t array_limit;
+	int64_t length; /* their estimate, where a policy's order needs it; else 0 */
+};
+
+bool shape_is_same(const struct shape *a, const struct shape *b);
+
+/* An entry: `n` jobs with the ids key.id, key.id + 1, ... */
+struct waiting {
+	struct queue_key key;
+	int64_t estimate_ns; /* how long each will run at most; TIME_NEVER: unknown */
+	uint32_t n;
+	int16_t priority; /* these are only carried along */
+	bool preemptible;
+	bool predicted; /* the estimate is a prediction, which it may outlive */
+};
+
 struct queue;
 
 struct queue *queue_create(void);
 void queue_destroy(struct queue *queue);
 
-/* Add an entry. estimate_ns: its predicted run time, TIME_NEVER when unknown. O(log n). */
-void queue_insert(struct queue *queue, const struct request *shape, const struct queue_key *key,
-		  int64_t estimate_ns);
+/* Add an entry. O(log n). */
+void queue_insert(struct queue *queue, const struct shape *shape, const struct waiting *waiting);
 
-/* Remove the entry with this key. False when it is not there. O(log n). */
-bool queue_remove(struct queue *queue, const struct request *shape, const struct queue_key *key);
+/* Remove the entry that begins with this key. False when there is none. O(log n). */
+bool queue_remove(struct queue *queue, const struct shape *shape, const struct queue_key *key);
 
+/* How many jobs wait. O(shapes). */
 size_t queue_count(const struct queue *queue);
 
-/* The shapes that have entries, 0 .. n-1. Indices are valid until the next insert or remove. */
-size_t queue_n_shapes(const struct queue *queue);
-const struct request *queue_shape(const struct queue *queue, size_t index);
-
-/* The first entry of a shape. */
-void queue_first(const struct queue *queue, size_t index, struct queue_key *ret_key,
-		 int64_t *ret_estimate_ns);
-
-/* The first entry of a shape with an estimate of at most limit_ns < TIME_NEVER. False when there is
- * none. O(log n). */
-bool queue_first_within(const struct queue *queue, size_t index, int64_t limit_ns,
-			struct queue_key *ret_key, int64_t *ret_estimate_ns);
-
-/* A note to oneself about a shape, for the length of one pass; it moves with the shape. New shapes
- * and queue_clear_marks() have 0. */
-unsigned queue_mark(const struct queue *queue, size_t index);
-void queue_set_mark(struct queue *queue, size_t index, unsigned mark);
-void queue_clear_marks(struct queue *queue);
-
-/* How many entries stand before this key, over all shapes. O(shapes x log n). */
-size_t queue_count_before(const struct queue *queue, const struct queue_key *key);
-
-/* Walk all entries in order; a non-zero result of fn stops and is returned. O(n x shapes) in all.
+/* The shapes that have entries, 0 .. n-1. Indices are valid until the next insert, remove or pop.
  */
-int queue_walk(const struct queue *queue,
-	       int (*fn)(void *ctx, const struct request *shape, const struct queue_key *key),
+size_t queue_n_shapes(const struct queue *queue);
+const struct shape *queue_shape(const struct queue *queue, size_t index);
+
+/* The first entry of a shape. O(1). */
+const struct waiting *queue_first(const struct queue *queue, size_t index);
+
+/* The first entry of a shape with an estimate of at most limit_ns < TIME_NEVER; NULL when there is
+ * none. O(log n). */
+const struct waiting *queue_first_within(const struct queue *queue, size_t index, int64_t limit_ns);
+
+/* The first of the entries of a shape that have its least estimate. O(log n). */
+const struct waiting *queue_shortest(const struct queue *queue, size_t index);
+
+/* One job of this entry waits no longer: the entry begins with the next id, or goes. O(log n). */
+void queue_pop(struct queue *queue, const struct shape *shape, const struct queue_key *key);
+
+/* A note to oneself about a shape, for the length of one pass: TIME_NEVER in new shapes and after
+ * queue_clear_limits(). It moves with the shape. */
+int64_t queue_limit(const struct queue *queue, size_t index);
+void queue_set_limit(struct queue *queue, size_t index, int64_t limit_ns);
+void queue_clear_limits(struct queue *queue);
+
+/* Does `key` of a shape go before something? Asked of entries in order, so it must say yes up to
+ * some entry of a shape and no from there on. */
+typedef bool queue_before_fn(void *ctx, const struct shape *shape, const struct queue_key *key);
+
+/* How many jobs go before it, over all shapes. O(shapes x log n). */
+size_t queue_count_before(const struct queue *queue, queue_before_fn *before, void *ctx);
+
+/* <0, 0, >0 as the first stands before, at, after the second: an order over all shapes. */
+typedef int queue_compare_fn(void *ctx, const struct shape *shape_a, const struct queue_key *a,
+			     const struct shape *shape_b, const struct queue_key *b);
+
+/* Walk all entries in that order; a non-zero result of `fn` stops the walk and is returned.
+ * O(shapes + log n) per entry. */
+int queue_walk(const struct queue *queue, queue_compare_fn *compare, void *compare_ctx,
+	       int (*fn)(void *ctx, const struct shape *shape, const struct waiting *waiting),
 	       void *ctx);

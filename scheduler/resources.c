@@ -71,7 +71,9 @@ void ledger_set_gpus(struct ledger *ledger, uint32_t index, struct node_gpu *gpu
 	node->gpus = gpus;
 	node->n_gpus = n;
 	node->topology = topology;
+	node->all = n < 64 ? (UINT64_C(1) << n) - 1 : UINT64_MAX;
 	node->ready = 0;
+	ledger->generation++;
 	for (unsigned i = 0; i < n; i++)
 		if (gpus[i].condition == GPU_READY)
 			node->ready |= UINT64_C(1) << i;
@@ -98,11 +100,10 @@ uint64_t ledger_matching_gpus(const struct ledger *ledger, uint32_t index,
 			      const struct request *request)
 {
 	const struct node *node = &ledger->nodes[index];
-	uint64_t all = node->n_gpus < 64 ? (UINT64_C(1) << node->n_gpus) - 1 : UINT64_MAX;
 	uint64_t matching = 0;
 
 	if (!request->gpu_type && !request->gpu_mem_bytes)
-		return all;
+		return node->all;
 	for (unsigned i = 0; i < node->n_gpus; i++) {
 		const struct node_gpu *gpu = &node->gpus[i];
 
@@ -114,6 +115,35 @@ uint64_t ledger_matching_gpus(const struct ledger *ledger, uint32_t index,
 		matching |= UINT64_C(1) << i;
 	}
 	return matching;
+}
+
+static double larger(double a, double b)
+{
+	return a > b ? a : b;
+}
+
+/* a of b; nothing of nothing. */
+static double share_of(double a, double b)
+{
+	return b > 0 ? a / b : 0;
+}
+
+double ledger_share(const struct ledger *ledger, const struct allocation *alloc)
+{
+	double gpus = 0, cpus = 0, mem = 0, all_gpus = 0, all_cpus = 0, all_mem = 0;
+
+	for (size_t i = 0; i < ledger->n_nodes; i++) {
+		all_gpus += ledger->nodes[i].n_gpus;
+		all_cpus += ledger->nodes[i].cpus;
+		all_mem += (double)ledger->nodes[i].mem_bytes;
+	}
+	for (size_t i = 0; i < alloc->n_parts; i++) {
+		gpus += __builtin_popcountll(alloc->parts[i].gpus);
+		cpus += alloc->parts[i].cpus;
+		mem += (double)alloc->parts[i].mem_bytes;
+	}
+	return larger(share_of(gpus, all_gpus),
+		      larger(share_of(cpus, all_cpus), share_of(mem, all_mem)));
 }
 
 uint64_t node_free_gpus(const struct node *node)
@@ -130,6 +160,19 @@ uint64_t node_free_mem(const struct node *node)
 {
 	return node->mem_bytes > node->taken_mem_bytes ? node->mem_bytes - node->taken_mem_bytes
 						       : 0;
+}
+
+bool ledger_is_free(const struct ledger *ledger, const struct allocation *alloc)
+{
+	for (size_t i = 0; i < alloc->n_parts; i++) {
+		const struct allocation_part *part = &alloc->parts[i];
+		const struct node *node = &ledger->nodes[part->node];
+
+		if (part->gpus & ~node_free_gpus(node) || part->cpus > node_free_cpus(node) ||
+		    part->mem_bytes > node_free_mem(node))
+			return false;
+	}
+	return true;
 }
 
 void ledger_take(struct ledger *ledger, const struct allocation *alloc)
@@ -159,12 +202,22 @@ void ledger_give(struct ledger *ledger, const struct allocation *alloc)
 	}
 }
 
+void ledger_scratch_copy(struct ledger *scratch, const struct ledger *ledger)
+{
+	struct node *nodes = scratch->nodes;
+
+	if (!nodes || scratch->n_nodes != ledger->n_nodes)
+		nodes = xreallocarray(nodes, ledger->n_nodes + 1, sizeof(*nodes));
+	*scratch = *ledger;
+	scratch->nodes = nodes;
+	if (ledger->n_nodes > 0)
+		memcpy(nodes, ledger->nodes, ledger->n_nodes * sizeof(*nodes));
+}
+
 void ledger_scratch_init(struct ledger *scratch, const struct ledger *ledger)
 {
-	*scratch = *ledger;
-	scratch->nodes = xcalloc(ledger->n_nodes, sizeof(*scratch->nodes));
-	if (ledger->n_nodes > 0)
-		memcpy(scratch->nodes, ledger->nodes, ledger->n_nodes * sizeof(*scratch->nodes));
+	ledger_init(scratch);
+	ledger_scratch_copy(scratch, ledger);
 }
 
 void ledger_scratch_finish(struct ledger *scratch)
@@ -187,6 +240,22 @@ void ledger_scratch_clear(struct ledger *scratch)
 			    node->gpus[slot].condition != GPU_LOST)
 				node->ready |= UINT64_C(1) << slot;
 	}
+}
+
+bool ledger_scratch_expect_cleaned(struct ledger *scratch)
+{
+	bool any = false;
+
+	for (size_t n = 0; n < scratch->n_nodes; n++) {
+		struct node *node = &scratch->nodes[n];
+
+		for (unsigned slot = 0; node->ready != node->all && slot < node->n_gpus; slot++)
+			if (node->gpus[slot].condition == GPU_CLEANING) {
+				node->ready |= UINT64_C(1) << slot;
+				any = true;
+			}
+	}
+	return any;
 }
 
 void ledger_check_invariants(const struct ledger *ledger, const struct allocation *const *allocs,

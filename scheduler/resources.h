@@ -43,6 +43,7 @@ struct node {
 	struct node_gpu *gpus; /* owned, n_gpus slots */
 	unsigned n_gpus;
 	struct topology *topology; /* owned, of n_gpus GPUs; never NULL */
+	uint64_t all;		   /* slots that exist */
 	uint64_t ready;		   /* slots whose condition is GPU_READY */
 	uint64_t taken;		   /* slots held by jobs */
 	uint32_t cpus, taken_cpus;
@@ -54,6 +55,7 @@ struct ledger {
 	size_t n_nodes;
 	char **types; /* interned texts; id 1 is types[0] */
 	size_t n_types;
+	uint64_t generation; /* grows when the GPUs of a node are told anew */
 };
 
 void ledger_init(struct ledger *ledger);
@@ -79,6 +81,12 @@ const char *ledger_type_name(const struct ledger *ledger, uint32_t type);
 uint64_t ledger_matching_gpus(const struct ledger *ledger, uint32_t node,
 			      const struct request *request);
 
+/* Is all of this free, and its GPUs ready? */
+bool ledger_is_free(const struct ledger *ledger, const struct allocation *alloc);
+
+/* The dominant share of an allocation: the largest of its shares of all GPUs, CPUs, memory. */
+double ledger_share(const struct ledger *ledger, const struct allocation *alloc);
+
 uint64_t node_free_gpus(const struct node *node); /* ready and not taken */
 uint32_t node_free_cpus(const struct node *node); /* 0 when overcommitted */
 uint64_t node_free_mem(const struct node *node);
@@ -92,11 +100,16 @@ void ledger_give(struct ledger *ledger, const struct allocation *alloc);
 /* A scratch copy for "what if": shares names, GPUs and topologies with `ledger`, which must outlive
  * it unchanged in those. Release with ledger_scratch_finish(). */
 void ledger_scratch_init(struct ledger *scratch, const struct ledger *ledger);
+/* Make an existing scratch copy (or a zeroed one) a fresh copy, in the memory that it has. */
+void ledger_scratch_copy(struct ledger *scratch, const struct ledger *ledger);
 void ledger_scratch_finish(struct ledger *scratch);
 
 /* As if nothing were taken and every GPU ready but the lost and the split ones: what could this
  * cluster do at best? On a scratch copy. */
 void ledger_scratch_clear(struct ledger *scratch);
+
+/* As if the GPUs that are being cleaned were ready. True when there are any. On a scratch copy. */
+bool ledger_scratch_expect_cleaned(struct ledger *scratch);
 
 /* assert(): taken slots exist, and `taken` is the union of the given allocations without overlap.
  */

@@ -14,9 +14,12 @@
 
 struct topology {
 	unsigned n;
-	int32_t *pair; /* owned, n x n */
-	int32_t *set;  /* owned, 2^n; NULL for n > TOPOLOGY_GPUS_EXACT */
+	int32_t *pair;			 /* owned, n x n */
+	int32_t *set;			 /* owned, 2^n; NULL for n > TOPOLOGY_GPUS_EXACT */
+	struct topology_choice *choices; /* owned, CHOICES */
 };
+
+#define CHOICES 256 /* a power of two: a node of 8 has 255 masks, few of which come up */
 
 static const int32_t pci_scores[] = {
 	[PCI_LINK_UNKNOWN] = 0, [PCI_LINK_SYS] = 10, [PCI_LINK_NODE] = 20,  [PCI_LINK_PHB] = 30,
@@ -64,6 +67,7 @@ static struct topology *create_empty(unsigned n)
 	assert(n <= TOPOLOGY_GPUS_MAX);
 	topology->n = n;
 	topology->pair = xcalloc((size_t)n * n, sizeof(*topology->pair));
+	topology->choices = xcalloc(CHOICES, sizeof(*topology->choices));
 	return topology;
 }
 
@@ -102,6 +106,7 @@ void topology_destroy(struct topology *topology)
 		return;
 	free(topology->pair);
 	free(topology->set);
+	free(topology->choices);
 	free(topology);
 }
 
@@ -124,4 +129,11 @@ int32_t topology_set_score(const struct topology *topology, uint64_t set)
 	for (uint64_t rest = set; rest; rest &= rest - 1)
 		sum += row_sum(topology, (unsigned)__builtin_ctzll(rest), rest & (rest - 1));
 	return sum;
+}
+
+struct topology_choice *topology_choice(const struct topology *topology, uint64_t free, unsigned k)
+{
+	uint64_t mixed = (free ^ (uint64_t)k << 56) * UINT64_C(0x9e3779b97f4a7c15);
+
+	return &topology->choices[mixed >> 56];
 }

@@ -14,7 +14,7 @@
 #define TOPOLOGY_GPUS_MAX   64 /* of one node: a set is a uint64_t */
 #define TOPOLOGY_GPUS_EXACT 16 /* up to here every set has its score in a table */
 
-struct topology; /* immutable once made */
+struct topology; /* once made, all but its memory of choices is immutable */
 
 /*
  * Describe n GPUs: `links` is n x n, row by row; numa[i] is -1 where unknown. The two directions of
@@ -32,3 +32,13 @@ int32_t topology_pair_score(const struct topology *topology, unsigned i, unsigne
 
 /* Sum over the pairs of the set. O(1) by table up to TOPOLOGY_GPUS_EXACT GPUs, else O(pairs). */
 int32_t topology_set_score(const struct topology *topology, uint64_t set);
+
+/*
+ * What was chosen lately: the slot in which `set` of k out of `free` is remembered, if its own
+ * `free` and `k` say so. Nothing but a saving: placement.c fills it.
+ */
+struct topology_choice {
+	uint64_t free, set;
+	unsigned k;
+};
+struct topology_choice *topology_choice(const struct topology *topology, uint64_t free, unsigned k);

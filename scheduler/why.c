@@ -13,6 +13,7 @@
 #include <inttypes.h>
 
 #include "common/duration.h"
+#include "scheduler/backfill.h"
 
 static const char *const code_names[WHY_CODE_COUNT] = {
 	[WHY_NOT_WAITING] = "none",    [WHY_HELD] = "held",   [WHY_BEGIN] = "begin",
@@ -53,15 +54,14 @@ static void look_at_nodes(const struct ledger *ledger, struct why *why)
 /* It does not fit now. Would it, once all running jobs are gone? */
 static enum why_code shortage(struct sched *sched, const struct job *job, int64_t now_ns)
 {
-	struct reservation reservation;
+	_cleanup_(reservation_finish) struct reservation reservation = {0};
 	size_t n;
-	const struct running *running = sched_running(sched, &n);
+	struct running *const *running = sched_running(sched, &n);
 
-	if (reservation_make(sched_ledger(sched), running, n, job->id, &job->request, now_ns,
-			     &reservation) == RESERVE_NEVER)
-		return WHY_UNAVAILABLE;
-	reservation_release(&reservation);
-	return WHY_RESOURCES;
+	return reservation_make(&reservation, sched_ledger(sched), running, n, job->id,
+				&job->request, now_ns) == RESERVE_NEVER
+		       ? WHY_UNAVAILABLE
+		       : WHY_RESOURCES;
 }
 
 static enum why_code find_code(struct sched *sched, const struct job *job, int64_t now_ns,
@@ -87,7 +87,7 @@ void sched_why(struct sched *sched, const struct job *job, int64_t now_ns, struc
 	why.code = find_code(sched, job, now_ns, why.head);
 	look_at_nodes(sched_ledger(sched), &why);
 	if (why.code != WHY_NOT_WAITING && why.code != WHY_HELD)
-		why.ahead = sched_ahead(sched, job);
+		why.ahead = sched_ahead(sched, job, now_ns);
 	if (why.head == job->id && shadow_ns < TIME_NEVER)
 		why.start_ns = shadow_ns;
 	*ret_why = why;
@@ -187,13 +187,13 @@ static void tell_job(const struct teller *teller, const struct node *node, uint6
 static void tell_holders(const struct teller *teller, const struct node *node, uint64_t missing)
 {
 	size_t n;
-	const struct running *running = sched_running(teller->sched, &n);
+	struct running *const *running = sched_running(teller->sched, &n);
 
 	for (size_t i = 0; i < n; i++) {
-		uint64_t held = missing & slots_of(&running[i], teller->why->node);
+		uint64_t held = missing & slots_of(running[i], teller->why->node);
 
 		if (held)
-			tell_job(teller, node, held, &running[i]);
+			tell_job(teller, node, held, running[i]);
 		missing &= ~held;
 	}
 	for (; missing; missing &= missing - 1) {

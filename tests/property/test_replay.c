@@ -154,7 +154,7 @@ static void end_due(struct sched *sched, struct ends *ends, int64_t now_ns)
 	for (size_t i = ends->n; i-- > 0;) {
 		if (ends->running[i]->end_ns > now_ns)
 			continue;
-		sched_release(sched, ends->running[i]->job.id);
+		sched_release(sched, ends->running[i]->job.id, now_ns);
 		ends->running[i] = ends->running[--ends->n];
 	}
 }
@@ -187,7 +187,7 @@ static void replay(struct sched *sched, struct trace *trace)
 			now_ns = trace->lines[next].job.submit_ns;
 		end_due(sched, &ends, now_ns);
 		while (next < trace->n && trace->lines[next].job.submit_ns == now_ns)
-			sched_enqueue(sched, &trace->lines[next++].job);
+			sched_enqueue(sched, &trace->lines[next++].job, 1);
 		pass(sched, trace, &ends, now_ns);
 	}
 }

@@ -82,7 +82,7 @@ static void run_init(struct run *run, const struct test_case *test_case)
 	struct sched_config config = {
 		.policy = test_case->cluster.by_priority ? &policy_priority : &policy_fifo,
 		.backfill = test_case->cluster.backfill ? BACKFILL_EASY : BACKFILL_NONE,
-		.point_ns = test_case->cluster.point,
+		.params.point_ns = test_case->cluster.point,
 	};
 
 	*run = (struct run){.test_case = test_case, .naive = test_case->cluster, .now = 1};
@@ -247,7 +247,7 @@ static void pass(struct run *run)
 
 static void end_job(struct run *run, struct naive_job *job)
 {
-	sched_release(run->sched, job->id);
+	sched_release(run->sched, job->id, run->now);
 	naive_end(&run->naive, job);
 }
 
@@ -313,7 +313,7 @@ static void submit(struct run *run, const struct op *op)
 	if (sched_check(run->sched, &job.request, &err) == SCHED_IMPOSSIBLE)
 		return;
 	run->naive.n_jobs++;
-	sched_enqueue(run->sched, &job);
+	sched_enqueue(run->sched, &job, 1);
 }
 
 static void withdraw(struct run *run, unsigned pick)

@@ -17,7 +17,7 @@ static void test_defaults_are_those_of_the_table(void **state)
 	config_init(&config);
 	assert_ptr_equal(config.sched.policy, &policy_priority);
 	assert_int_equal(config.sched.backfill, BACKFILL_EASY);
-	assert_int_equal(config.sched.point_ns, 3600 * NS_PER_S);
+	assert_int_equal(config.sched.params.point_ns, 3600 * NS_PER_S);
 	assert_int_equal(config.probe_interval_ms, 5000);
 	assert_int_equal(config.foreign_mem_bytes, 1u << 30);
 	assert_false(config.export_uuids);

@@ -4,17 +4,16 @@
 
 #include "cluster.h"
 
-struct waiting {
-	struct request shape;
-	struct queue_key key;
-	int64_t estimate_ns;
+struct item {
+	struct shape shape;
+	struct waiting waiting;
 };
 
 /* The model: all entries, in order. */
 struct model {
-	struct waiting items[512];
+	struct item items[512];
 	size_t n;
-	unsigned marks[8]; /* by num_gpus; of shapes that have entries */
+	int64_t limits[8]; /* by num_gpus; of shapes that have entries */
 };
 
 static uint64_t random_state;
@@ -25,11 +24,12 @@ static uint64_t random_below(uint64_t bound)
 	return (random_state >> 33) % bound;
 }
 
-static void model_insert(struct model *model, const struct waiting *item)
+static void model_insert(struct model *model, const struct item *item)
 {
 	size_t at = model->n++;
 
-	while (at > 0 && queue_key_compare(&model->items[at - 1].key, &item->key) > 0) {
+	while (at > 0 &&
+	       queue_key_compare(&model->items[at - 1].waiting.key, &item->waiting.key) > 0) {
 		model->items[at] = model->items[at - 1];
 		at--;
 	}
@@ -38,25 +38,54 @@ static void model_insert(struct model *model, const struct waiting *item)
 
 static void model_remove(struct model *model, size_t at)
 {
-	unsigned gpus = model->items[at].shape.num_gpus;
+	unsigned gpus = model->items[at].shape.request.num_gpus;
 
 	memmove(&model->items[at], &model->items[at + 1],
 		(--model->n - at) * sizeof(model->items[0]));
 	for (size_t i = 0; i < model->n; i++)
-		if (model->items[i].shape.num_gpus == gpus)
+		if (model->items[i].shape.request.num_gpus == gpus)
 			return;
-	model->marks[gpus] = 0; /* the shape is gone, and its mark with it */
+	model->limits[gpus] = TIME_NEVER; /* the shape is gone, and its limit with it */
 }
 
 /* The model's first entry of a shape with an estimate of at most limit_ns; NULL when none. */
-static const struct waiting *model_first(const struct model *model, const struct request *shape,
+static const struct waiting *model_first(const struct model *model, const struct shape *shape,
 					 int64_t limit_ns)
 {
 	for (size_t i = 0; i < model->n; i++)
-		if (model->items[i].shape.num_gpus == shape->num_gpus &&
-		    model->items[i].estimate_ns <= limit_ns)
-			return &model->items[i];
+		if (shape_is_same(&model->items[i].shape, shape) &&
+		    model->items[i].waiting.estimate_ns <= limit_ns)
+			return &model->items[i].waiting;
 	return NULL;
+}
+
+static const struct waiting *model_shortest(const struct model *model, const struct shape *shape)
+{
+	const struct waiting *best = NULL;
+
+	for (size_t i = 0; i < model->n; i++)
+		if (shape_is_same(&model->items[i].shape, shape) &&
+		    (!best || model->items[i].waiting.estimate_ns < best->estimate_ns))
+			best = &model->items[i].waiting;
+	return best;
+}
+
+static void expect_same(const struct waiting *is, const struct waiting *want)
+{
+	assert_int_equal(is != NULL, want != NULL);
+	if (!want)
+		return;
+	assert_int_equal(queue_key_compare(&is->key, &want->key), 0);
+	assert_true(is->estimate_ns == want->estimate_ns && is->n == want->n);
+}
+
+static int compare_keys(void *ctx, const struct shape *shape_a, const struct queue_key *a,
+			const struct shape *shape_b, const struct queue_key *b)
+{
+	(void)ctx;
+	(void)shape_a;
+	(void)shape_b;
+	return queue_key_compare(a, b);
 }
 
 struct walker {
@@ -64,86 +93,116 @@ struct walker {
 	size_t at;
 };
 
-static int walk_one(void *ctx, const struct request *shape, const struct queue_key *key)
+static int walk_one(void *ctx, const struct shape *shape, const struct waiting *waiting)
 {
 	struct walker *walker = ctx;
-	const struct waiting *item = &walker->model->items[walker->at++];
+	const struct item *item = &walker->model->items[walker->at++];
 
-	assert_int_equal(queue_key_compare(key, &item->key), 0);
-	assert_int_equal(shape->num_gpus, item->shape.num_gpus);
+	expect_same(waiting, &item->waiting);
+	assert_true(shape_is_same(shape, &item->shape));
 	return 0;
 }
 
-static void compare_shape(const struct queue *queue, size_t shape, const struct model *model)
+static bool is_before(void *ctx, const struct shape *shape, const struct queue_key *key)
 {
-	const struct request *request = queue_shape(queue, shape);
-	const struct waiting *first = model_first(model, request, TIME_NEVER);
-	int64_t estimate, limits[] = {0, (int64_t)random_below(100), TIME_NEVER - 1};
-	struct queue_key key;
+	(void)shape;
+	return queue_key_compare(key, ctx) < 0;
+}
 
-	assert_non_null(first);
-	queue_first(queue, shape, &key, &estimate);
-	assert_int_equal(queue_key_compare(&key, &first->key), 0);
-	assert_true(estimate == first->estimate_ns);
-	assert_int_equal(queue_mark(queue, shape), model->marks[request->num_gpus]);
-	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
-		const struct waiting *within = model_first(model, request, limits[i]);
+static void compare_shape(const struct queue *queue, size_t index, const struct model *model)
+{
+	const struct shape *shape = queue_shape(queue, index);
+	int64_t limits[] = {0, (int64_t)random_below(100), TIME_NEVER - 1};
 
-		assert_int_equal(queue_first_within(queue, shape, limits[i], &key, &estimate),
-				 within != NULL);
-		if (within) {
-			assert_int_equal(queue_key_compare(&key, &within->key), 0);
-			assert_true(estimate == within->estimate_ns);
-		}
-	}
+	expect_same(queue_first(queue, index), model_first(model, shape, TIME_NEVER));
+	expect_same(queue_shortest(queue, index), model_shortest(model, shape));
+	assert_true(queue_limit(queue, index) == model->limits[shape->request.num_gpus]);
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
+		expect_same(queue_first_within(queue, index, limits[i]),
+			    model_first(model, shape, limits[i]));
 }
 
 static void compare(const struct queue *queue, const struct model *model)
 {
 	struct walker walker = {.model = model};
+	size_t jobs = 0, step = 1 + random_below(20);
 
-	assert_int_equal(queue_count(queue), model->n);
 	for (size_t i = 0; i < queue_n_shapes(queue); i++)
 		compare_shape(queue, i, model);
-	assert_int_equal(queue_walk(queue, walk_one, &walker), 0);
+	assert_int_equal(queue_walk(queue, compare_keys, NULL, walk_one, &walker), 0);
 	assert_int_equal(walker.at, model->n);
-	for (size_t i = 0; i < model->n; i += 1 + random_below(20))
-		assert_int_equal(queue_count_before(queue, &model->items[i].key), i);
+	for (size_t i = 0; i < model->n; i++) {
+		struct queue_key key = model->items[i].waiting.key;
+
+		if (i % step == 0)
+			assert_int_equal(queue_count_before(queue, is_before, &key), jobs);
+		jobs += model->items[i].waiting.n;
+	}
+	assert_int_equal(queue_count(queue), jobs);
 }
 
-static struct waiting random_item(uint64_t id)
+/* Ids leave room for the tasks of an array between them. */
+static struct item random_item(uint64_t id)
 {
-	return (struct waiting){
-		.shape = {.num_gpus = (uint32_t)random_below(8)},
-		.key = {.rank = (int64_t)random_below(4) - 2,
-			.submit_ns = (int64_t)random_below(10),
-			.id = id},
-		.estimate_ns = random_below(5) == 0 ? TIME_NEVER : (int64_t)random_below(100),
+	return (struct item){
+		.shape.request.num_gpus = (uint32_t)random_below(8),
+		.waiting = {.key = {.rank = (int64_t)random_below(4) - 2,
+				    .submit_ns = (int64_t)random_below(10),
+				    .id = id * 10},
+			    .estimate_ns =
+				    random_below(5) == 0 ? TIME_NEVER : (int64_t)random_below(100),
+			    .n = random_below(3) == 0 ? 1 + (uint32_t)random_below(9) : 1},
 	};
+}
+
+static void pop(struct queue *queue, struct model *model, size_t at)
+{
+	struct item *item = &model->items[at];
+
+	queue_pop(queue, &item->shape, &item->waiting.key);
+	if (item->waiting.n == 1) {
+		model_remove(model, at);
+		return;
+	}
+	item->waiting.n--;
+	item->waiting.key.id++;
+}
+
+static void set_limit(struct queue *queue, struct model *model, int64_t limit_ns)
+{
+	size_t index = random_below(queue_n_shapes(queue));
+
+	queue_set_limit(queue, index, limit_ns);
+	model->limits[queue_shape(queue, index)->request.num_gpus] = limit_ns;
+}
+
+static void clear_limits(struct model *model)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(model->limits); i++)
+		model->limits[i] = TIME_NEVER;
 }
 
 static void step(struct queue *queue, struct model *model, uint64_t id)
 {
-	struct waiting item = random_item(id);
+	struct item item = random_item(id);
 	uint64_t what = random_below(100);
 	size_t at = model->n ? random_below(model->n) : 0;
 
 	if (what < 2) {
-		queue_clear_marks(queue);
-		memset(model->marks, 0, sizeof(model->marks));
+		queue_clear_limits(queue);
+		clear_limits(model);
 	} else if (what < 10 && queue_n_shapes(queue) > 0) {
-		size_t shape = random_below(queue_n_shapes(queue));
-
-		queue_set_mark(queue, shape, (unsigned)what);
-		model->marks[queue_shape(queue, shape)->num_gpus] = (unsigned)what;
+		set_limit(queue, model, (int64_t)what);
 	} else if (what < 12) { /* not there */
-		assert_false(queue_remove(queue, &item.shape, &item.key));
-	} else if (what < 55 && model->n > 0) {
+		assert_false(queue_remove(queue, &item.shape, &item.waiting.key));
+	} else if (what < 40 && model->n > 0) {
 		item = model->items[at];
-		assert_true(queue_remove(queue, &item.shape, &item.key));
+		assert_true(queue_remove(queue, &item.shape, &item.waiting.key));
 		model_remove(model, at);
+	} else if (what < 60 && model->n > 0) {
+		pop(queue, model, at);
 	} else if (model->n < ARRAY_SIZE(model->items)) {
-		queue_insert(queue, &item.shape, &item.key, item.estimate_ns);
+		queue_insert(queue, &item.shape, &item.waiting);
 		model_insert(model, &item);
 	}
 }
@@ -160,16 +219,13 @@ static void test_random_operations(void **state)
 		struct model model = {0};
 
 		random_state = seed + round;
+		clear_limits(&model);
 		for (uint64_t id = 1; id <= 800; id++) {
 			step(queue, &model, id);
 			compare(queue, &model);
 		}
-		while (model.n > 0) {
-			struct waiting last = model.items[model.n - 1];
-
-			assert_true(queue_remove(queue, &last.shape, &last.key));
-			model_remove(&model, model.n - 1);
-		}
+		while (model.n > 0)
+			pop(queue, &model, model.n - 1);
 		assert_int_equal(queue_n_shapes(queue), 0);
 		queue_destroy(queue);
 	}
@@ -190,44 +246,55 @@ static void test_order_is_rank_then_submit_then_id(void **state)
 		}
 }
 
-static void test_every_field_of_a_request_makes_a_shape(void **state)
+static void insert(struct queue *queue, const struct shape *shape, uint64_t id)
 {
-	static const struct request shapes[] = {{0},
-						{.num_gpus = 1},
-						{.cpus = 1},
-						{.mem_bytes = 1},
-						{.gpu_mem_bytes = 1},
-						{.gpu_type = 1}};
+	queue_insert(queue, shape, &(struct waiting){.key.id = id, .estimate_ns = 1, .n = 1});
+}
+
+static void test_every_field_makes_a_shape(void **state)
+{
+	static const struct shape shapes[] = {
+		{.user = 0},
+		{.request.num_gpus = 1},
+		{.request.cpus = 1},
+		{.request.mem_bytes = 1},
+		{.request.gpu_mem_bytes = 1},
+		{.request.gpu_type = 1},
+		{.user = 1},
+		{.array = 1},
+		{.array = 1, .array_limit = 1},
+		{.length = 1},
+	};
 	struct queue *queue = queue_create();
 
 	(void)state;
 	for (size_t i = 0; i < 2 * ARRAY_SIZE(shapes); i++)
-		queue_insert(queue, &shapes[i % ARRAY_SIZE(shapes)], &(struct queue_key){.id = i},
-			     1);
+		insert(queue, &shapes[i % ARRAY_SIZE(shapes)], i);
 	assert_int_equal(queue_n_shapes(queue), ARRAY_SIZE(shapes));
 	queue_destroy(queue);
 }
 
-static int stop_at_second(void *ctx, const struct request *shape, const struct queue_key *key)
+static int stop_at_second(void *ctx, const struct shape *shape, const struct waiting *waiting)
 {
 	(void)ctx;
 	(void)shape;
-	return key->id == 2 ? 42 : 0;
+	return waiting->key.id == 2 ? 42 : 0;
 }
 
 static void test_walk_stops_and_an_empty_queue_is_no_special_case(void **state)
 {
 	struct queue *queue = queue_create();
-	struct request shape = {.num_gpus = 1};
+	struct shape shape = {.request.num_gpus = 1};
+	struct queue_key five = {.id = 5};
 
 	(void)state;
-	assert_int_equal(queue_walk(queue, stop_at_second, NULL), 0);
+	assert_int_equal(queue_walk(queue, compare_keys, NULL, stop_at_second, NULL), 0);
 	assert_int_equal(queue_count(queue), 0);
-	assert_int_equal(queue_count_before(queue, &(struct queue_key){.id = 5}), 0);
-	assert_false(queue_remove(queue, &shape, &(struct queue_key){.id = 5}));
+	assert_int_equal(queue_count_before(queue, is_before, &five), 0);
+	assert_false(queue_remove(queue, &shape, &five));
 	for (uint64_t id = 3; id > 0; id--)
-		queue_insert(queue, &shape, &(struct queue_key){.id = id}, 1);
-	assert_int_equal(queue_walk(queue, stop_at_second, NULL), 42);
+		insert(queue, &shape, id);
+	assert_int_equal(queue_walk(queue, compare_keys, NULL, stop_at_second, NULL), 42);
 	queue_destroy(queue);
 	queue_destroy(NULL);
 }
@@ -237,7 +304,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random_operations),
 		cmocka_unit_test(test_order_is_rank_then_submit_then_id),
-		cmocka_unit_test(test_every_field_of_a_request_makes_a_shape),
+		cmocka_unit_test(test_every_field_makes_a_shape),
 		cmocka_unit_test(test_walk_stops_and_an_empty_queue_is_no_special_case),
 	};
 

@@ -25,7 +25,8 @@ static void expect(struct sched *sched, const struct job *job, int now_s, enum w
 
 static struct sched *make(enum backfill_mode backfill, unsigned gpus)
 {
-	struct sched *sched = sched_create(&(struct sched_config){&policy_fifo, backfill, S(60)});
+	struct sched *sched =
+		sched_create(&(struct sched_config){.policy = &policy_fifo, .backfill = backfill});
 
 	cluster_add(sched_ledger(sched), gpus, 8, UINT64_C(16) << 30, NULL);
 	return sched;
@@ -67,11 +68,11 @@ static void test_resources_and_order(void **state)
 	struct job last = cluster_job(5, 3, S(1), 0);
 
 	(void)state;
-	sched_enqueue(sched, &limited);
+	sched_enqueue(sched, &limited, 1);
 	pass(sched, 1);
-	sched_enqueue(sched, &head);
-	sched_enqueue(sched, &next);
-	sched_enqueue(sched, &last);
+	sched_enqueue(sched, &head, 1);
+	sched_enqueue(sched, &next, 1);
+	sched_enqueue(sched, &last, 1);
 	pass(sched, 1);
 	expect(sched, &head, 11, WHY_RESOURCES, "needs 4 GPUs, 3 free",
 	       "needs 4 GPUs on one node; 3 of 4 suitable ones are free on node0\n"
@@ -85,7 +86,7 @@ static void test_resources_and_order(void **state)
 	       "needs 4 GPUs on one node; 3 of 4 suitable ones are free on node0\n"
 	       "gpu0 is held by job 1, which is past its time limit\n");
 	sched_dequeue(sched, &head);
-	sched_enqueue(sched, &endless);
+	sched_enqueue(sched, &endless, 1);
 	sched_dequeue(sched, &next);
 	pass(sched, 62);
 	expect(sched, &last, 62, WHY_RESOURCES, "needs 3 GPUs, 2 free",
@@ -102,9 +103,9 @@ static void test_strict_order_promises_no_passing(void **state)
 	struct job next = cluster_job(3, 1, S(1), S(1));
 
 	(void)state;
-	sched_enqueue(sched, &first);
-	sched_enqueue(sched, &head);
-	sched_enqueue(sched, &next);
+	sched_enqueue(sched, &first, 1);
+	sched_enqueue(sched, &head, 1);
+	sched_enqueue(sched, &next, 1);
 	pass(sched, 1);
 	expect(sched, &next, 2, WHY_ORDER, "after job 2",
 	       "would fit now, but job 2 goes first, and no job passes another (backfill is off)\n"
@@ -120,7 +121,7 @@ static void test_unavailable_gpus_are_named(void **state)
 	(void)state;
 	cluster_condition(sched_ledger(sched), 0, 1, GPU_FOREIGN,
 			  "held by pid 812 (uid 1000, python)");
-	sched_enqueue(sched, &job);
+	sched_enqueue(sched, &job, 1);
 	pass(sched, 1);
 	expect(sched, &job, 1, WHY_UNAVAILABLE, "needs 2 GPUs, 1 free, others unavailable",
 	       "needs 2 GPUs on one node; 1 of 2 suitable ones are free on node0\n"
@@ -143,7 +144,7 @@ static void test_cpus_memory_and_types(void **state)
 	(void)state;
 	holder.request.cpus = 7;
 	holder.request.mem_bytes = UINT64_C(12) << 30;
-	sched_enqueue(sched, &holder);
+	sched_enqueue(sched, &holder, 1);
 	pass(sched, 1);
 	job.request.cpus = 2;
 	expect(sched, &job, 1, WHY_RESOURCES, "needs 2 CPUs, 1 free",
@@ -163,12 +164,13 @@ static void test_cpus_memory_and_types(void **state)
 static void test_a_gang_and_an_empty_cluster(void **state)
 {
 	struct sched *sched = make(BACKFILL_EASY, 1);
-	struct sched *empty = sched_create(&(struct sched_config){&policy_fifo, BACKFILL_EASY, 1});
+	struct sched *empty = sched_create(
+		&(struct sched_config){.policy = &policy_fifo, .backfill = BACKFILL_EASY});
 	struct job job = cluster_job(1, 3, S(1), 0);
 
 	(void)state;
 	cluster_add(sched_ledger(sched), 1, 8, 0, NULL);
-	sched_enqueue(sched, &job);
+	sched_enqueue(sched, &job, 1);
 	pass(sched, 1);
 	expect(sched, &job, 1, WHY_UNAVAILABLE, "needs 3 GPUs, 1 free, others unavailable",
 	       "needs 3 GPUs over several nodes; 1 of 1 suitable ones are free on node0\n"

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files that make up the scheduler share: its books, and the one way into the running
+ * ones. core.c keeps them, pass.c and conservative.c decide by them. */
+#pragma once
+
+#include "scheduler/backfill.h"
+#include "scheduler/conservative.h"
+#include "scheduler/core.h"
+#include "scheduler/plan.h"
+
+/* Jobs whose begin time has not come. */
+struct later {
+	int64_t begin_ns;
+	struct shape shape;
+	struct waiting waiting;
+};
+
+struct array_count;
+
+struct sched {
+	struct sched_config config;
+	struct ledger ledger;
+	struct queue *queue;
+	struct runnings *runnings;
+	struct users *users;
+	struct predictor *predictor;
+	struct array_count *arrays; /* running tasks of arrays that are bound; owned */
+	struct later *later;	    /* owned; ascending begin_ns */
+	size_t n_later, later_capacity;
+	struct reservation reservation;	  /* of the last pass: EASY and strict order */
+	struct plan plan;		  /* of the last pass: RESERVE */
+	struct conservative conservative; /* CONSERVATIVE */
+	uint64_t head;
+	int64_t head_shadow_ns;
+	int64_t immune_until_ns; /* the first end of a victim's immunity that may change a pass */
+};
+
+/* What a job has in common with others in the queue, and its own entry there. */
+struct shape sched_shape(const struct sched *sched, const struct job *job);
+struct queue_key sched_key(const struct sched *sched, const struct job *job);
+
+/* Is this shape kept from starting by a limit, whatever is free? */
+enum sched_bound sched_shape_bound(const struct sched *sched, const struct shape *shape);
+
+/* The order over all shapes at now_ns. */
+struct policy_order sched_order(const struct sched *sched, int64_t now_ns);
+
+/* A job joins the queue. */
+void sched_admit(struct sched *sched, const struct shape *shape, const struct waiting *waiting);
+
+/* Book a start, all but the queue: the first job of `waiting` runs on `alloc`, which is taken over,
+ * from now_ns on. */
+void sched_book_start(struct sched *sched, const struct shape *shape, const struct waiting *waiting,
+		      int64_t now_ns, struct allocation *alloc, struct decisions *decisions);

@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sched_pass(): who starts now, and where.
+ *
+ * One loop takes the first candidate in order, tries to place it, and draws the conclusion:
+ *
+ *   - it fits: start it;
+ *   - it does not fit: nothing of its shape does, so close the shape; if it is the first that must
+ *     wait, it becomes the head and gets a reservation;
+ *   - it fits, but would delay the head: narrow the shape to jobs that are over in time.
+ *
+ * Within a pass resources only shrink, so a closed shape stays closed. A narrowed one is widened
+ * by every start: what is left to choose from is another place now, and it may be one that does not
+ * delay the head. So no waiting job passes the test when the pass is over. Each round starts a job
+ * or closes or narrows a shape: at most (starts + 1) x shapes rounds, whatever the queue's length.
+ *
+ * With reservations for several (BACKFILL_RESERVE) the test is another: what has been promised is
+ * in a plan, and a candidate may start where the plan leaves room for all of its length.
+ *
+ * Invariants: a job that would not fit even on an empty machine of this moment (its GPUs are lost
+ * or held by others) reserves nothing, and neither does one that its own limits hold back, so
+ * neither blocks anybody. Deliberately not here: promises to everybody (conservative.c), the
+ * reasons shown (why.c). Read next: preempt.c.
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "scheduler/core_internal.h"
+
+#define CLOSED (-1) /* as a shape's limit: no length will do */
+
+/* One pass under way. */
+struct pass {
+	struct sched *sched;
+	int64_t now_ns;
+	struct decisions *decisions;
+	struct policy_order order;
+};
+
+struct candidate {
+	size_t index; /* of its shape */
+	double score;
+	const struct waiting *waiting; /* borrowed from the queue until the next change */
+};
+
+/* Move the jobs whose begin time has come into the queue. */
+static void admit_due(struct sched *sched, int64_t now_ns)
+{
+	size_t due = 0;
+
+	while (due < sched->n_later && sched->later[due].begin_ns <= now_ns) {
+		sched_admit(sched, &sched->later[due].shape, &sched->later[due].waiting);
+		due++;
+	}
+	if (due == 0)
+		return;
+	sched->n_later -= due;
+	memmove(sched->later, sched->later + due, sched->n_later * sizeof(*sched->later));
+}
+
+/* Predictions that were outlived move on, so that no job counts as ending for ever. */
+static void raise_predictions(struct sched *sched, int64_t now_ns)
+{
+	size_t n;
+
+	for (;;) {
+		struct running *const *running = runnings_list(sched->runnings, &n);
+		struct running *overdue = NULL;
+
+		for (size_t i = 0; i < n && running[i]->end_ns <= now_ns && !overdue; i++)
+			if (running[i]->predicted && !running[i]->leaving)
+				overdue = running[i];
+		if (!overdue)
+			return;
+		runnings_set_end(
+			sched->runnings, overdue,
+			time_add(overdue->start_ns, predict_raise(now_ns - overdue->start_ns)));
+	}
+}
+
+/* Once the head is known, those that may pass it can be tried in another order. */
+static bool goes_by_length(const struct pass *pass)
+{
+	return pass->sched->config.shortest_passes && pass->sched->reservation.job;
+}
+
+/* The first of this shape that may still be considered; NULL: none. */
+static const struct waiting *first_of_shape(const struct pass *pass, size_t index)
+{
+	const struct queue *queue = pass->sched->queue;
+	int64_t limit_ns = queue_limit(queue, index);
+	const struct waiting *shortest;
+
+	if (limit_ns == CLOSED)
+		return NULL;
+	if (goes_by_length(pass)) {
+		shortest = queue_shortest(queue, index);
+		return shortest->estimate_ns <= limit_ns ? shortest : NULL;
+	}
+	return limit_ns == TIME_NEVER ? queue_first(queue, index)
+				      : queue_first_within(queue, index, limit_ns);
+}
+
+static bool goes_first(const struct pass *pass, const struct candidate *a,
+		       const struct candidate *b)
+{
+	if (goes_by_length(pass) && a->waiting->estimate_ns != b->waiting->estimate_ns)
+		return a->waiting->estimate_ns < b->waiting->estimate_ns;
+	if (a->score < b->score || a->score > b->score)
+		return a->score < b->score;
+	return queue_key_compare(&a->waiting->key, &b->waiting->key) < 0;
+}
+
+/* The first in order over all shapes. */
+static bool first_candidate(const struct pass *pass, struct candidate *ret_candidate)
+{
+	const struct policy *policy = pass->order.policy;
+	const struct queue *queue = pass->sched->queue;
+	struct candidate best = {0};
+
+	for (size_t i = 0; i < queue_n_shapes(queue); i++) {
+		struct candidate next = {.index = i, .waiting = first_of_shape(pass, i)};
+
+		if (!next.waiting)
+			continue;
+		if (policy->score)
+			next.score = policy->score(&pass->order.view, queue_shape(queue, i),
+						   &next.waiting->key);
+		if (!best.waiting || goes_first(pass, &next, &best))
+			best = next;
+	}
+	*ret_candidate = best;
+	return best.waiting;
+}
+
+static void close_shape(const struct pass *pass, size_t index)
+{
+	queue_set_limit(pass->sched->queue, index, CLOSED);
+}
+
+/* Something was started: what would have delayed the head may find another place now. */
+static void widen_shapes(const struct pass *pass)
+{
+	struct queue *queue = pass->sched->queue;
+
+	for (size_t i = 0; i < queue_n_shapes(queue); i++)
+		if (queue_limit(queue, i) != CLOSED)
+			queue_set_limit(queue, i, TIME_NEVER);
+}
+
+/* The head must wait, and most shapes will not fit either: find out at once which, so that not each
+ * of them costs a search for the first candidate. */
+static void close_what_does_not_fit(const struct pass *pass)
+{
+	struct queue *queue = pass->sched->queue;
+
+	for (size_t i = 0; i < queue_n_shapes(queue); i++)
+		if (queue_limit(queue, i) != CLOSED &&
+		    !placement_fits(&pass->sched->ledger, &queue_shape(queue, i)->request))
+			close_shape(pass, i);
+}
+
+/* Carry out a start in the scheduler's own books. */
+static void start(const struct pass *pass, const struct candidate *candidate,
+		  struct allocation *alloc)
+{
+	struct sched *sched = pass->sched;
+	struct shape shape = *queue_shape(sched->queue, candidate->index);
+	struct waiting waiting = *candidate->waiting;
+
+	queue_pop(sched->queue, &shape, &waiting.key);
+	sched_book_start(sched, &shape, &waiting, pass->now_ns, alloc, pass->decisions);
+}
+
+/* Tell victims to leave. They hold what they have until they are gone, a grace from now. */
+static void preempt(const struct pass *pass, struct running **victims, size_t n, uint64_t job)
+{
+	struct decisions *decisions = pass->decisions;
+	int64_t gone_ns = time_add(pass->now_ns, pass->sched->config.preempt.grace_ns);
+
+	for (size_t i = 0; i < n; i++) {
+		victims[i]->leaving = true;
+		if (gone_ns < victims[i]->end_ns)
+			runnings_set_end(pass->sched->runnings, victims[i], gone_ns);
+		xgrow(&decisions->items, &decisions->capacity, decisions->n + 1,
+		      sizeof(*decisions->items));
+		decisions->items[decisions->n++] = (struct decision){
+			.kind = DECISION_PREEMPT,
+			.job = victims[i]->job,
+			.beneficiary = job,
+		};
+	}
+}
+
+/* Make room for the head, unless it would start soon anyway. True if somebody was told to leave. */
+static bool make_room(const struct pass *pass, const struct candidate *head)
+{
+	struct sched *sched = pass->sched;
+	const struct preempt_params *params = &sched->config.preempt;
+	const struct preempt_request request = {
+		.request = &queue_shape(sched->queue, head->index)->request,
+		.key = head->waiting->key,
+		.priority = head->waiting->priority,
+	};
+	_cleanup_(free_ptr) struct running **victims = NULL;
+	size_t n, n_running;
+	struct running *const *running = runnings_list(sched->runnings, &n_running);
+
+	if (!params->enabled || sched->reservation.shadow_ns - pass->now_ns <= params->restart_ns)
+		return false;
+	if (preempt_find(&sched->ledger, running, n_running, &request, params, pass->now_ns,
+			 &victims, &n, &sched->immune_until_ns) == PREEMPT_NONE)
+		return false;
+	preempt(pass, victims, n, head->waiting->key.id);
+	return true;
+}
+
+/* Reserve for the first job that must wait. False: nothing could ever make it fit. */
+static bool reserve(const struct pass *pass, const struct candidate *head)
+{
+	struct sched *sched = pass->sched;
+	const struct request *request = &queue_shape(sched->queue, head->index)->request;
+	size_t n;
+	struct running *const *running = runnings_list(sched->runnings, &n);
+
+	return reservation_make(&sched->reservation, &sched->ledger, running, n,
+				head->waiting->key.id, request, pass->now_ns) == 0;
+}
+
+/* A job's shape does not fit. True when the pass is to go on with other shapes. */
+static bool block(const struct pass *pass, const struct candidate *candidate)
+{
+	enum backfill_mode mode = pass->sched->config.backfill;
+
+	close_shape(pass, candidate->index);
+	if (mode == BACKFILL_GREEDY || pass->sched->reservation.job)
+		return true;
+	if (!reserve(pass, candidate))
+		return true;
+	if (make_room(pass, candidate))
+		reserve(pass, candidate);
+	if (mode == BACKFILL_NONE)
+		return false;
+	close_what_does_not_fit(pass);
+	return true;
+}
+
+/* The lengths that are over by the head's shadow time. */
+static int64_t short_enough(const struct pass *pass)
+{
+	const struct reservation *head = &pass->sched->reservation;
+
+	return head->shadow_ns == TIME_NEVER ? TIME_NEVER - 1 : head->shadow_ns - pass->now_ns;
+}
+
+/* One round: what becomes of the first candidate? False: the pass is over. */
+static bool try_candidate(const struct pass *pass, const struct candidate *next)
+{
+	struct sched *sched = pass->sched;
+	struct reservation *head = &sched->reservation;
+	const struct shape *shape = queue_shape(sched->queue, next->index);
+	int64_t end_ns = time_add(pass->now_ns, next->waiting->estimate_ns);
+	_cleanup_(allocation_finish) struct allocation alloc = {0};
+
+	if (sched_shape_bound(sched, shape) != SCHED_UNBOUND) {
+		close_shape(pass, next->index);
+	} else if (placement_find(&sched->ledger, &shape->request, &alloc) == PLACE_NO_FIT) {
+		return block(pass, next);
+	} else if (head->job && !reservation_allows(head, &alloc, end_ns)) {
+		queue_set_limit(sched->queue, next->index, short_enough(pass));
+	} else {
+		if (head->job)
+			reservation_book(head, &alloc, end_ns);
+		start(pass, next, &alloc);
+		widen_shapes(pass);
+	}
+	return true;
+}
+
+static void pass_with_one_reservation(const struct pass *pass)
+{
+	struct sched *sched = pass->sched;
+	struct candidate next;
+
+	while (first_candidate(pass, &next))
+		if (!try_candidate(pass, &next))
+			break;
+	sched->head = sched->reservation.job;
+	sched->head_shadow_ns = sched->reservation.shadow_ns;
+}
+
+/* The first jobs in order, while reservations are to be had. */
+struct first_jobs {
+	const struct pass *pass;
+	unsigned n_reserved;
+	struct {
+		struct shape shape;
+		struct queue_key key;
+	} * started; /* owned: to be taken out of the queue after the walk */
+	size_t n_started, capacity;
+};
+
+/* Start one job, or reserve for it. False when neither can be done for it and its like. */
+static bool start_or_reserve(struct first_jobs *first, const struct shape *shape,
+			     const struct waiting *waiting)
+{
+	struct sched *sched = first->pass->sched;
+	int64_t now_ns = first->pass->now_ns, start_ns;
+	_cleanup_(allocation_finish) struct allocation alloc = {0};
+
+	if (sched_shape_bound(sched, shape) != SCHED_UNBOUND ||
+	    plan_find(&sched->plan, &shape->request, waiting->estimate_ns, &start_ns, &alloc) ==
+		    PLAN_NEVER)
+		return false;
+	plan_book(&sched->plan, &alloc, start_ns, time_add(start_ns, waiting->estimate_ns));
+	if (start_ns > now_ns) {
+		if (first->n_reserved++ == 0) {
+			sched->head = waiting->key.id;
+			sched->head_shadow_ns = start_ns;
+		}
+		return true;
+	}
+	xgrow(&first->started, &first->capacity, first->n_started + 1, sizeof(*first->started));
+	first->started[first->n_started].shape = *shape;
+	first->started[first->n_started++].key = waiting->key;
+	sched_book_start(sched, shape, waiting, now_ns, &alloc, first->pass->decisions);
+	return true;
+}
+
+static int look_at_entry(void *ctx, const struct shape *shape, const struct waiting *waiting)
+{
+	struct first_jobs *first = ctx;
+	unsigned wanted = first->pass->sched->config.reservations;
+	struct waiting task = *waiting;
+
+	while (task.n > 0 && first->n_reserved < wanted && start_or_reserve(first, shape, &task)) {
+		task.key.id++;
+		task.n--;
+	}
+	return first->n_reserved >= wanted;
+}
+
+/* All others may start where the plan leaves room. */
+static void fill_gaps(const struct pass *pass)
+{
+	struct sched *sched = pass->sched;
+	struct candidate next;
+
+	while (first_candidate(pass, &next)) {
+		_cleanup_(allocation_finish) struct allocation alloc = {0};
+		const struct shape *shape = queue_shape(sched->queue, next.index);
+		int64_t estimate_ns = next.waiting->estimate_ns, longest_ns = 0;
+
+		if (sched_shape_bound(sched, shape) != SCHED_UNBOUND) {
+			close_shape(pass, next.index);
+		} else if (plan_find_now(&sched->plan, &shape->request, estimate_ns, &alloc,
+					 &longest_ns) == PLACE_NO_FIT) {
+			queue_set_limit(sched->queue, next.index,
+					longest_ns > 0 ? longest_ns : CLOSED);
+		} else {
+			plan_book(&sched->plan, &alloc, pass->now_ns,
+				  time_add(pass->now_ns, estimate_ns));
+			start(pass, &next, &alloc);
+		}
+	}
+}
+
+static void pass_with_reservations(struct pass *pass)
+{
+	struct sched *sched = pass->sched;
+	struct first_jobs first = {.pass = pass};
+	size_t n;
+	struct running *const *running = runnings_list(sched->runnings, &n);
+
+	plan_make(&sched->plan, &sched->ledger, running, n, pass->now_ns);
+	queue_walk(sched->queue, policy_compare, &pass->order, look_at_entry, &first);
+	for (size_t i = 0; i < first.n_started; i++)
+		queue_pop(sched->queue, &first.started[i].shape, &first.started[i].key);
+	free(first.started);
+	fill_gaps(pass);
+}
+
+void sched_pass(struct sched *sched, int64_t now_ns, struct decisions *decisions)
+{
+	struct pass pass = {sched, now_ns, decisions, sched_order(sched, now_ns)};
+
+	admit_due(sched, now_ns);
+	raise_predictions(sched, now_ns);
+	queue_clear_limits(sched->queue);
+	reservation_clear(&sched->reservation);
+	sched->head = 0;
+	sched->head_shadow_ns = TIME_UNKNOWN;
+	sched->immune_until_ns = TIME_NEVER;
+	switch (sched->config.backfill) {
+	case BACKFILL_RESERVE: pass_with_reservations(&pass); break;
+	case BACKFILL_CONSERVATIVE: conservative_pass(sched, now_ns, decisions); break;
+	default: pass_with_one_reservation(&pass);
+	}
+}
+
+bool sched_could_start(struct sched *sched, const struct request *request, int64_t length_ns,
+		       int64_t now_ns, int64_t *ret_longest_ns)
+{
+	_cleanup_(allocation_finish) struct allocation alloc = {0};
+	struct reservation *head = &sched->reservation;
+	int64_t end_ns = time_add(now_ns, length_ns);
+
+	*ret_longest_ns = 0;
+	if (sched->config.backfill == BACKFILL_CONSERVATIVE)
+		return plan_find_now(&sched->conservative.plan, request, length_ns, &alloc,
+				     ret_longest_ns) == 0;
+	if (sched->config.backfill == BACKFILL_RESERVE)
+		return plan_find_now(&sched->plan, request, length_ns, &alloc, ret_longest_ns) == 0;
+	if (placement_find(&sched->ledger, request, &alloc) == PLACE_NO_FIT)
+		return false;
+	if (!head->job || sched->config.backfill == BACKFILL_GREEDY ||
+	    (sched->config.backfill == BACKFILL_EASY && reservation_allows(head, &alloc, end_ns)))
+		return true;
+	if (sched->config.backfill == BACKFILL_EASY && head->shadow_ns < TIME_NEVER &&
+	    head->shadow_ns > now_ns)
+		*ret_longest_ns = head->shadow_ns - now_ns;
+	return false;
+}
