@@ -116,10 +116,9 @@ static bool trace_read(const char *name, const struct columns *columns, struct t
 	return true;
 }
 
-static struct sched *make_sched(const struct machine *machine, enum backfill_mode backfill)
+static struct sched *make_sched(const struct machine *machine, const struct sched_config *config)
 {
-	struct sched_config config = {.policy = &policy_fifo, .backfill = backfill};
-	struct sched *sched = sched_create(&config);
+	struct sched *sched = sched_create(config);
 	static const int32_t no_scores[64];
 
 	for (unsigned i = 0; i < machine->n_nodes; i++) {
@@ -194,7 +193,7 @@ static void replay(struct sched *sched, struct trace *trace)
 
 /* Replay one file and compare every start. */
 static void check(const char *name, const struct machine *machine, const struct columns *columns,
-		  enum backfill_mode backfill)
+		  const struct sched_config *config)
 {
 	_cleanup_(trace_finish) struct trace trace = {0};
 	struct sched *sched;
@@ -202,7 +201,7 @@ static void check(const char *name, const struct machine *machine, const struct 
 
 	if (!trace_read(name, columns, &trace))
 		skip();
-	sched = make_sched(machine, backfill);
+	sched = make_sched(machine, config);
 	replay(sched, &trace);
 	for (size_t i = 0; i < trace.n; i++)
 		if (trace.lines[i].start_ns != trace.lines[i].want_ns && different++ < 5)
@@ -232,29 +231,59 @@ static const struct machine openb = {
 	.nodes = {{8, 96000, 384 * 1024}, {2, 16000, 120 * 1024}, {2, 16000, 120 * 1024}}};
 
 #define KTH	    "KTH-SP2-1996-2.1-cln.starts.csv.gz"
-#define KTH_COLUMNS .submit = 1, .run = 2, .cpus = 3, .estimate = 4, .gpus = -1, .mem = -1
 #define GPU_COLUMNS .submit = 1, .run = 2, .gpus = 3, .cpus = 4, .mem = 5
 
-static void test_kth_fcfs(void **state)
+/* The policies by the names of the reference's columns. */
+static const struct sched_config fifo = {.policy = &policy_fifo};
+static const struct sched_config skip_blocked = {.policy = &policy_fifo,
+						 .backfill = BACKFILL_GREEDY};
+static const struct sched_config easy = {.policy = &policy_fifo, .backfill = BACKFILL_EASY};
+static const struct sched_config easy_sjbf = {
+	.policy = &policy_fifo, .backfill = BACKFILL_EASY, .shortest_passes = true};
+static const struct sched_config conservative = {.policy = &policy_fifo,
+						 .backfill = BACKFILL_CONSERVATIVE};
+static const struct sched_config sjf = {.policy = &policy_sjf};
+static const struct sched_config srsf = {.policy = &policy_srsf};
+static const struct sched_config easy_srsf = {.policy = &policy_srsf, .backfill = BACKFILL_EASY};
+
+static void check_kth(int estimate, int want, const struct sched_config *config)
 {
-	(void)state;
-	check(KTH, &kth_machine, &(struct columns){KTH_COLUMNS, .want = 5}, BACKFILL_NONE);
+	const struct columns columns = {.submit = 1,
+					.run = 2,
+					.cpus = 3,
+					.estimate = estimate,
+					.gpus = -1,
+					.mem = -1,
+					.want = want};
+
+	check(KTH, &kth_machine, &columns, config);
 }
 
-static void test_kth_easy(void **state)
+static void test_kth(void **state)
 {
 	(void)state;
-	check(KTH, &kth_machine, &(struct columns){KTH_COLUMNS, .want = 6}, BACKFILL_EASY);
+	check_kth(4, 5, &fifo);
+	check_kth(4, 6, &easy);
+	check_kth(4, 8, &easy_sjbf);
+	check_kth(2, 9, &easy); /* estimates are exact */
+	check_kth(4, 10, &conservative);
 }
 
 static void check_gpus(const char *name, const struct machine *machine)
 {
-	check(name, machine, &(struct columns){GPU_COLUMNS, .estimate = 2, .want = 7},
-	      BACKFILL_NONE);
-	check(name, machine, &(struct columns){GPU_COLUMNS, .estimate = 2, .want = 9},
-	      BACKFILL_EASY);
-	check(name, machine, &(struct columns){GPU_COLUMNS, .estimate = 6, .want = 10},
-	      BACKFILL_EASY);
+	static const struct {
+		int estimate, want;
+		const struct sched_config *config;
+	} cases[] = {
+		{2, 7, &fifo}, {2, 8, &skip_blocked}, {2, 9, &easy},	   {6, 10, &easy},
+		{2, 11, &sjf}, {6, 12, &srsf},	      {6, 13, &easy_srsf},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		check(name, machine,
+		      &(struct columns){GPU_COLUMNS, .estimate = cases[i].estimate,
+					.want = cases[i].want},
+		      cases[i].config);
 }
 
 static void test_itp_2x8(void **state)
@@ -278,8 +307,9 @@ static void test_openb(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_kth_fcfs), cmocka_unit_test(test_kth_easy),
-		cmocka_unit_test(test_itp_2x8),	 cmocka_unit_test(test_itp_8x8),
+		cmocka_unit_test(test_kth),
+		cmocka_unit_test(test_itp_2x8),
+		cmocka_unit_test(test_itp_8x8),
 		cmocka_unit_test(test_openb),
 	};
 
