@@ -159,7 +159,7 @@ int api_why_reply(struct request_context *request)
 	if (record)
 		sched_why(daemon->sched, &record->job, now_ns, &why);
 	why_summary(&why, &summary);
-	why_sentences(daemon->sched, &why, now_ns, add_sentence, sentences);
+	why_sentences(daemon->sched, &why, NULL, now_ns, add_sentence, sentences);
 	if (why.code == WHY_NOT_WAITING)
 		say_state(record, sentences);
 	reply = json_pack("{s:I, s:O?, s:s, s:s, s:o, s:I}", "id", (json_int_t)request->id, "state",

@@ -142,7 +142,7 @@ static struct waiting waiting_of(const struct sched *sched, const struct job *jo
 	};
 }
 
-static void add_later(struct sched *sched, const struct later *later)
+void sched_admit_later(struct sched *sched, const struct later *later)
 {
 	size_t at = sched->n_later;
 
@@ -172,7 +172,7 @@ void sched_enqueue(struct sched *sched, const struct job *job, uint32_t n)
 
 	assert(job->state == JOB_QUEUED && !job->held);
 	if (job->begin_ns > TIME_UNKNOWN)
-		add_later(sched, &later);
+		sched_admit_later(sched, &later);
 	else
 		sched_admit(sched, &later.shape, &later.waiting);
 }
@@ -221,8 +221,7 @@ static void count_task(struct sched *sched, uint64_t array, int change)
 	free(count);
 }
 
-/* Book a running job; its alloc is taken over. */
-static void add_running(struct sched *sched, struct running *running)
+void sched_count_running(struct sched *sched, struct running *running)
 {
 	if (tells_users_apart(sched)) {
 		running->share = ledger_share(&sched->ledger, &running->alloc);
@@ -230,6 +229,12 @@ static void add_running(struct sched *sched, struct running *running)
 			   running->share, running->start_ns);
 	}
 	count_task(sched, running->shape.array, 1);
+}
+
+/* Book a running job; its alloc is taken over. */
+static void add_running(struct sched *sched, struct running *running)
+{
+	sched_count_running(sched, running);
 	ledger_take(&sched->ledger, &running->alloc);
 	runnings_add(sched->runnings, running);
 }

@@ -48,6 +48,12 @@ struct policy_order sched_order(const struct sched *sched, int64_t now_ns);
 /* A job joins the queue. */
 void sched_admit(struct sched *sched, const struct shape *shape, const struct waiting *waiting);
 
+/* The same when its begin time has come. */
+void sched_admit_later(struct sched *sched, const struct later *later);
+
+/* Count a running job in the accounts of its user and its array. */
+void sched_count_running(struct sched *sched, struct running *running);
+
 /* Book a start, all but the queue: the first job of `waiting` runs on `alloc`, which is taken over,
  * from now_ns on. */
 void sched_book_start(struct sched *sched, const struct shape *shape, const struct waiting *waiting,

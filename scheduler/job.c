@@ -241,9 +241,9 @@ bool job_state_has_gpus(enum job_state state)
 	return states[state].has_gpus;
 }
 
-bool job_is_eligible(const struct job *job, int64_t now_ns)
+bool job_is_eligible(const struct job *job)
 {
-	return job->state == JOB_QUEUED && !job->held && job->begin_ns <= now_ns;
+	return job->state == JOB_QUEUED && !job->held && job->dependence == JOB_INDEPENDENT;
 }
 
 const char *job_state_name(enum job_state state)

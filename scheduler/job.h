@@ -70,6 +70,13 @@ enum job_event_type {
 	JOB_EVENT_COUNT,
 };
 
+/* Does it wait for other jobs? (depend.h) */
+enum job_dependence {
+	JOB_INDEPENDENT, /* no, or not any more */
+	JOB_DEPENDENT,	 /* for the end of others */
+	JOB_NEVER,	 /* for what can never be */
+};
+
 /* What one job asks for. Two jobs of equal request have the same shape and are placed alike. */
 struct request {
 	uint32_t num_gpus;
@@ -99,6 +106,7 @@ struct job {
 	uint32_t uid;
 	enum job_state state;
 	bool held;
+	enum job_dependence dependence; /* not stored: follows from what it depends on */
 	bool requeue;	  /* may run again after its runner, its node or a GPU was lost */
 	bool kill_now;	  /* its end was asked for without grace */
 	bool preemptible; /* may be told to make room for a job of higher priority */
@@ -170,8 +178,8 @@ enum job_event_type job_end_event(const struct job *job, enum job_cause cause, i
 bool job_state_is_final(enum job_state state); /* finished, failed, cancelled */
 bool job_state_has_gpus(enum job_state state); /* starting, running, stopping */
 
-/* Is it waiting and may the scheduler start it at now_ns (not held, begin time reached)? */
-bool job_is_eligible(const struct job *job, int64_t now_ns);
+/* Does it wait for nothing but resources and its begin time: not held, not dependent? */
+bool job_is_eligible(const struct job *job);
 
 /* Names as people and the store write them ("queued", "runner-lost"); parse: 0 or -EINVAL. */
 const char *job_state_name(enum job_state state);

@@ -4,9 +4,8 @@
  *
  * Invariants: asking changes nothing; the code follows from the same placement test that the pass
  * uses, so the answer cannot contradict the decision. A number that is not known is not printed.
- * Deliberately not here: local times and user names (the edges know those), and advice that would
- * need another schedule to be tried out. Cost: one placement test, one scan of the node's slots,
- * one of the running jobs per missing GPU.
+ * Deliberately not here: local times and user names (the edges know those). Cost: one placement
+ * test, one scan of the node's slots, one of the running jobs per missing GPU.
  */
 #include "scheduler/why.h"
 
@@ -16,8 +15,11 @@
 #include "scheduler/backfill.h"
 
 static const char *const code_names[WHY_CODE_COUNT] = {
-	[WHY_NOT_WAITING] = "none",    [WHY_HELD] = "held",   [WHY_BEGIN] = "begin",
-	[WHY_RESOURCES] = "resources", [WHY_ORDER] = "order", [WHY_UNAVAILABLE] = "unavailable",
+	[WHY_NOT_WAITING] = "none",	 [WHY_HELD] = "held",
+	[WHY_DEPENDENCY] = "dependency", [WHY_NEVER] = "never",
+	[WHY_BEGIN] = "begin",		 [WHY_LIMIT] = "limit",
+	[WHY_ARRAY] = "array",		 [WHY_RESOURCES] = "resources",
+	[WHY_ORDER] = "order",		 [WHY_UNAVAILABLE] = "unavailable",
 	[WHY_STARTING] = "starting",
 };
 
@@ -65,32 +67,67 @@ static enum why_code shortage(struct sched *sched, const struct job *job, int64_
 }
 
 static enum why_code find_code(struct sched *sched, const struct job *job, int64_t now_ns,
-			       uint64_t head)
+			       uint64_t head, enum sched_bound bound)
 {
 	if (job->state != JOB_QUEUED)
 		return WHY_NOT_WAITING;
 	if (job->held)
 		return WHY_HELD;
+	if (job->dependence != JOB_INDEPENDENT)
+		return job->dependence == JOB_NEVER ? WHY_NEVER : WHY_DEPENDENCY;
 	if (job->begin_ns > now_ns)
 		return WHY_BEGIN;
+	if (bound != SCHED_UNBOUND)
+		return bound == SCHED_ARRAY ? WHY_ARRAY : WHY_LIMIT;
 	if (!placement_fits(sched_ledger(sched), &job->request))
 		return shortage(sched, job, now_ns);
 	return head && head != job->id ? WHY_ORDER : WHY_STARTING;
 }
 
+/* Is it in the queue, so that a place in the order means something? */
+static bool is_in_order(enum why_code code)
+{
+	return code >= WHY_BEGIN;
+}
+
 void sched_why(struct sched *sched, const struct job *job, int64_t now_ns, struct why *ret_why)
 {
-	struct why why = {.request = job->request, .begin_ns = job->begin_ns};
+	struct why why = {
+		.job = job->id,
+		.request = job->request,
+		.begin_ns = job->begin_ns,
+		.bound = sched_bound(sched, job),
+	};
 	int64_t shadow_ns;
 
 	why.head = sched_head(sched, &shadow_ns);
-	why.code = find_code(sched, job, now_ns, why.head);
+	why.code = find_code(sched, job, now_ns, why.head, why.bound);
 	look_at_nodes(sched_ledger(sched), &why);
-	if (why.code != WHY_NOT_WAITING && why.code != WHY_HELD)
+	if (is_in_order(why.code))
 		why.ahead = sched_ahead(sched, job, now_ns);
 	if (why.head == job->id && shadow_ns < TIME_NEVER)
 		why.start_ns = shadow_ns;
 	*ret_why = why;
+}
+
+void sched_advise(struct sched *sched, const struct job *job, int64_t now_ns, struct why *why)
+{
+	int64_t estimate_ns = sched_estimate(job), longest_ns;
+	struct request fewer = job->request;
+
+	if (why->code != WHY_RESOURCES && why->code != WHY_ORDER)
+		return;
+	if (why->head != job->id &&
+	    !sched_could_start(sched, &job->request, estimate_ns, now_ns, &longest_ns))
+		why->shorter_ns = longest_ns;
+	while (fewer.num_gpus > 1 && !why->fewer_gpus) {
+		fewer.num_gpus--;
+		/* The head is in nobody's way but its own. */
+		if (why->head == job->id
+			    ? placement_fits(sched_ledger(sched), &fewer)
+			    : sched_could_start(sched, &fewer, estimate_ns, now_ns, &longest_ns))
+			why->fewer_gpus = fewer.num_gpus;
+	}
 }
 
 static const char *plural(uint64_t n)
@@ -114,7 +151,11 @@ void why_summary(const struct why *why, struct buf *out)
 
 	switch (why->code) {
 	case WHY_HELD: buf_puts(out, "held"); return;
+	case WHY_DEPENDENCY: buf_puts(out, "after other jobs"); return;
+	case WHY_NEVER: buf_puts(out, "after a job that did not end as wanted"); return;
 	case WHY_BEGIN: buf_puts(out, "begins later"); return;
+	case WHY_LIMIT: buf_puts(out, "limit of its user"); return;
+	case WHY_ARRAY: buf_puts(out, "limit of its array"); return;
 	case WHY_STARTING: buf_puts(out, "about to start"); return;
 	case WHY_NOT_WAITING: return;
 	case WHY_ORDER: buf_printf(out, "after job %" PRIu64, why->head); return;
@@ -238,12 +279,91 @@ static void tell_shortage(const struct teller *teller)
 			     "unavailable above");
 }
 
+/* One thing that it depends on. */
+static void tell_edge(const struct teller *teller, const struct depend_edge *edge)
+{
+	static const char *const wants[] = {
+		[DEPEND_OK] = "to finish with exit code 0",
+		[DEPEND_ANY] = "to end",
+		[DEPEND_NOT_OK] = "to fail",
+	};
+
+	if (edge->open == 0)
+		return;
+	if (edge->first == edge->last)
+		tell(teller, "waits for job %" PRIu64 " %s", edge->first, wants[edge->kind]);
+	else
+		tell(teller,
+		     "waits for jobs %" PRIu64 "-%" PRIu64 " %s; %" PRIu64 " have not ended",
+		     edge->first, edge->last, wants[edge->kind], edge->open);
+}
+
+static void tell_dependencies(const struct teller *teller, const struct depend *depend)
+{
+	size_t n = 0;
+	const struct depend_edge *edges =
+		depend ? depend_edges(depend, teller->why->job, &n) : NULL;
+
+	for (size_t i = 0; i < n; i++)
+		tell_edge(teller, &edges[i]);
+	if (teller->why->code == WHY_NEVER)
+		tell(teller,
+		     "a job that it depends on did not end as it was to: it will never "
+		     "start; cancel it, or change what it depends on (tgpu update --after)");
+}
+
+static void tell_limit(const struct teller *teller)
+{
+	const struct user_limits *limits = &sched_config(teller->sched)->user_limits;
+
+	if (teller->why->bound == SCHED_USER_JOBS)
+		tell(teller,
+		     "one user may have %u jobs running at a time (user_max_running), and "
+		     "its user has",
+		     limits->max_jobs);
+	else if (teller->why->bound == SCHED_USER_GPUS)
+		tell(teller,
+		     "one user may hold %u GPUs at a time (user_max_gpus), and with its %u "
+		     "it would be more",
+		     limits->max_gpus, teller->why->request.num_gpus);
+	else
+		tell(teller, "as many tasks of its array run as may at a time");
+}
+
+static void tell_advice(const struct teller *teller)
+{
+	const struct why *why = teller->why;
+	char span[32];
+
+	if (why->shorter_ns > 0)
+		tell(teller, "with a time limit of %s or less it would start now",
+		     duration_format(why->shorter_ns / NS_PER_MS, span));
+	if (why->fewer_gpus > 0)
+		tell(teller, "with %u GPU%s it would start now", why->fewer_gpus,
+		     plural(why->fewer_gpus));
+}
+
+/* Of this very moment it only says that somebody is overdue: no promise to repeat. */
+static void tell_start(const struct teller *teller)
+{
+	const struct why *why = teller->why;
+	char span[32];
+
+	if (why->start_ns < teller->now_ns + NS_PER_MS)
+		return;
+	duration_format((why->start_ns - teller->now_ns) / NS_PER_MS, span);
+	if (why->head == why->job)
+		tell(teller, "starts in %s at the latest, if running jobs use all of their limits",
+		     span);
+	else
+		tell(teller, "starts in about %s, if nothing goes first that is not here yet",
+		     span);
+}
+
 static void tell_order(const struct teller *teller)
 {
 	if (sched_backfills(teller->sched))
-		tell(teller,
-		     "would fit now, but would delay job %" PRIu64
-		     ", which goes first; a time limit short enough would let it pass",
+		tell(teller, "would fit now, but would delay job %" PRIu64 ", which goes first",
 		     teller->why->head);
 	else
 		tell(teller,
@@ -252,8 +372,8 @@ static void tell_order(const struct teller *teller)
 		     teller->why->head);
 }
 
-void why_sentences(struct sched *sched, const struct why *why, int64_t now_ns,
-		   void (*say)(void *ctx, const char *sentence), void *ctx)
+void why_sentences(struct sched *sched, const struct why *why, const struct depend *depend,
+		   int64_t now_ns, void (*say)(void *ctx, const char *sentence), void *ctx)
 {
 	struct teller teller = {sched, why, now_ns, say, ctx};
 	char span[32];
@@ -261,18 +381,20 @@ void why_sentences(struct sched *sched, const struct why *why, int64_t now_ns,
 	switch (why->code) {
 	case WHY_NOT_WAITING: return;
 	case WHY_HELD: tell(&teller, "held until somebody releases it (tgpu release)"); return;
+	case WHY_DEPENDENCY:
+	case WHY_NEVER: tell_dependencies(&teller, depend); return;
 	case WHY_BEGIN:
 		tell(&teller, "was asked not to begin for another %s",
 		     duration_format((why->begin_ns - now_ns) / NS_PER_MS, span));
 		return;
 	case WHY_STARTING: tell(&teller, "nothing stands in its way: it is about to start"); return;
+	case WHY_LIMIT:
+	case WHY_ARRAY: tell_limit(&teller); break;
 	case WHY_ORDER: tell_order(&teller); break;
 	default: tell_shortage(&teller);
 	}
-	/* Of this very moment it only says that somebody is overdue: no promise to repeat. */
-	if (why->start_ns >= now_ns + NS_PER_MS)
-		tell(&teller, "starts in %s at the latest, if running jobs use all of their limits",
-		     duration_format((why->start_ns - now_ns) / NS_PER_MS, span));
+	tell_start(&teller);
+	tell_advice(&teller);
 	if (why->ahead > 0)
 		tell(&teller, "%zu waiting job%s go%s first", why->ahead, plural(why->ahead),
 		     why->ahead == 1 ? "es" : "");

@@ -8,12 +8,17 @@
 #pragma once
 
 #include "common/buf.h"
-#include "scheduler/core.h"
+#include "scheduler/depend.h"
+#include "scheduler/forecast.h"
 
 enum why_code {
 	WHY_NOT_WAITING, /* it runs or has ended */
 	WHY_HELD,	 /* until a person releases it */
+	WHY_DEPENDENCY,	 /* until other jobs have ended */
+	WHY_NEVER,	 /* for what can never be: a job that it wanted to succeed has failed */
 	WHY_BEGIN,	 /* until its begin time */
+	WHY_LIMIT,	 /* its user has as much running as one user may */
+	WHY_ARRAY,	 /* as many tasks of its array run as may */
 	WHY_RESOURCES,	 /* too little is free */
 	WHY_ORDER,	 /* it would fit, but must not delay the job that goes first */
 	WHY_UNAVAILABLE, /* not enough even if every job were gone: GPUs are lost or held by others
@@ -22,33 +27,42 @@ enum why_code {
 	WHY_CODE_COUNT,
 };
 
-/* "held", "begin", "resources", "order", "unavailable", "starting"; "none" for WHY_NOT_WAITING. */
+/* "held", "dependency", "never", "begin", "limit", "array", "resources", "order", "unavailable",
+ * "starting"; "none" for WHY_NOT_WAITING. */
 const char *why_code_name(enum why_code code);
 
 struct why {
 	enum why_code code;
+	uint64_t job;
 	struct request request;
-	uint32_t node;	       /* where it comes closest; its numbers follow */
-	unsigned gpus_suiting; /* GPUs there that match the request */
-	unsigned gpus_free;    /* of those, free */
-	uint64_t gpus_missing; /* slots there that match but are not free */
+	enum sched_bound bound; /* WHY_LIMIT, WHY_ARRAY */
+	uint32_t node;		/* where it comes closest; its numbers follow */
+	unsigned gpus_suiting;	/* GPUs there that match the request */
+	unsigned gpus_free;	/* of those, free */
+	uint64_t gpus_missing;	/* slots there that match but are not free */
 	uint32_t cpus_free;
 	uint64_t mem_free;
-	size_t ahead;	  /* waiting jobs that go first */
-	uint64_t head;	  /* the job that holds the reservation; 0: none */
-	int64_t begin_ns; /* WHY_BEGIN */
-	int64_t start_ns; /* estimated start; TIME_UNKNOWN */
+	size_t ahead;	     /* waiting jobs that go first */
+	uint64_t head;	     /* the job that holds the reservation; 0: none */
+	int64_t begin_ns;    /* WHY_BEGIN */
+	int64_t start_ns;    /* estimated start; TIME_UNKNOWN */
+	uint32_t fewer_gpus; /* with so many it would start now; 0: no number helps */
+	int64_t shorter_ns;  /* with a time limit of so much it would start now; 0: none helps */
 };
 
-/* Explain one job. O(shapes x log n + nodes x GPUs). */
+/* Explain one job in a few words: enough for why_summary(). O(shapes x log n + nodes x GPUs). */
 void sched_why(struct sched *sched, const struct job *job, int64_t now_ns, struct why *ret_why);
+
+/* Find out besides what would help: fewer GPUs, a shorter limit. O(GPUs) placements more. */
+void sched_advise(struct sched *sched, const struct job *job, int64_t now_ns, struct why *why);
 
 /* A few words for a list: "needs 4 GPUs, 3 free". */
 void why_summary(const struct why *why, struct buf *out);
 
 /*
  * All there is to say, one sentence per call: what is needed and what is free, who holds each
- * missing GPU and until when at the latest, who goes first. Times are relative to now_ns.
+ * missing GPU and until when at the latest, who goes first, when it will start, what would help.
+ * Times are relative to now_ns. `depend` tells what it depends on; NULL: nothing.
  */
-void why_sentences(struct sched *sched, const struct why *why, int64_t now_ns,
-		   void (*say)(void *ctx, const char *sentence), void *ctx);
+void why_sentences(struct sched *sched, const struct why *why, const struct depend *depend,
+		   int64_t now_ns, void (*say)(void *ctx, const char *sentence), void *ctx);

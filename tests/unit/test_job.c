@@ -301,14 +301,18 @@ static void test_eligible(void **state)
 	struct job job = job_in(JOB_QUEUED);
 
 	(void)state;
-	assert_false(job_is_eligible(&job, 12));
-	assert_true(job_is_eligible(&job, 13));
+	assert_true(job_is_eligible(&job));
 	job.held = true;
-	assert_false(job_is_eligible(&job, 13));
+	assert_false(job_is_eligible(&job));
+	job.held = false;
+	job.dependence = JOB_DEPENDENT;
+	assert_false(job_is_eligible(&job));
+	job.dependence = JOB_NEVER;
+	assert_false(job_is_eligible(&job));
 	job = cluster_job(1, 1, 5, 0);
-	assert_true(job_is_eligible(&job, 5));
+	assert_true(job_is_eligible(&job));
 	job.state = JOB_FINISHED;
-	assert_false(job_is_eligible(&job, 5));
+	assert_false(job_is_eligible(&job));
 }
 
 static void test_names_round_trip(void **state)

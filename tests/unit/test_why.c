@@ -16,10 +16,11 @@ static void expect(struct sched *sched, const struct job *job, int now_s, enum w
 	struct why why;
 
 	sched_why(sched, job, S(now_s), &why);
+	sched_advise(sched, job, S(now_s), &why);
 	assert_string_equal(why_code_name(why.code), why_code_name(code));
 	why_summary(&why, &words);
 	assert_string_equal(buf_get(&words), summary);
-	why_sentences(sched, &why, S(now_s), collect, &text);
+	why_sentences(sched, &why, NULL, S(now_s), collect, &text);
 	assert_string_equal(buf_get(&text), sentences);
 }
 
@@ -77,14 +78,16 @@ static void test_resources_and_order(void **state)
 	expect(sched, &head, 11, WHY_RESOURCES, "needs 4 GPUs, 3 free",
 	       "needs 4 GPUs on one node; 3 of 4 suitable ones are free on node0\n"
 	       "gpu0 is held by job 1, for 50s more at most (its time limit)\n"
-	       "starts in 50s at the latest, if running jobs use all of their limits\n");
+	       "starts in 50s at the latest, if running jobs use all of their limits\n"
+	       "with 3 GPUs it would start now\n");
 	expect(sched, &next, 11, WHY_ORDER, "after job 3",
-	       "would fit now, but would delay job 3, which goes first; a time limit short enough "
-	       "would let it pass\n"
+	       "would fit now, but would delay job 3, which goes first\n"
+	       "with a time limit of 50s or less it would start now\n"
 	       "1 waiting job goes first\n");
 	expect(sched, &head, 62, WHY_RESOURCES, "needs 4 GPUs, 3 free",
 	       "needs 4 GPUs on one node; 3 of 4 suitable ones are free on node0\n"
-	       "gpu0 is held by job 1, which is past its time limit\n");
+	       "gpu0 is held by job 1, which is past its time limit\n"
+	       "with 3 GPUs it would start now\n");
 	sched_dequeue(sched, &head);
 	sched_enqueue(sched, &endless, 1);
 	sched_dequeue(sched, &next);
@@ -92,7 +95,8 @@ static void test_resources_and_order(void **state)
 	expect(sched, &last, 62, WHY_RESOURCES, "needs 3 GPUs, 2 free",
 	       "needs 3 GPUs on one node; 2 of 4 suitable ones are free on node0\n"
 	       "gpu0 is held by job 1, which is past its time limit\n"
-	       "gpu1 is held by job 2, which has no time limit\n");
+	       "gpu1 is held by job 2, which has no time limit\n"
+	       "with 2 GPUs it would start now\n");
 	sched_destroy(sched);
 }
 
@@ -132,7 +136,8 @@ static void test_unavailable_gpus_are_named(void **state)
 	pass(sched, 1);
 	expect(sched, &job, 2, WHY_RESOURCES, "needs 2 GPUs, 1 free",
 	       "needs 2 GPUs on one node; 1 of 2 suitable ones are free on node0\n"
-	       "gpu1 is cleaning\n");
+	       "gpu1 is cleaning\n"
+	       "with 1 GPU it would start now\n");
 	sched_destroy(sched);
 }
 
@@ -157,7 +162,8 @@ static void test_cpus_memory_and_types(void **state)
 				       .gpu_type = ledger_intern_type(sched_ledger(sched), "v100")};
 	expect(sched, &job, 1, WHY_RESOURCES, "needs 2 GPUs, 1 free",
 	       "needs 2 GPUs of type 'v100' on one node; 1 of 2 suitable ones are free on node0\n"
-	       "gpu0 is held by job 1, which has no time limit\n");
+	       "gpu0 is held by job 1, which has no time limit\n"
+	       "with 1 GPU it would start now\n");
 	sched_destroy(sched);
 }
 
