@@ -19,6 +19,7 @@ struct attempt {
 	pid_t job_pid;	      /* once DIR/started tells; 0 */
 	uint16_t port;	      /* MASTER_PORT given to it */
 	int signalled;	      /* the strongest signal sent so far: 0, SIGTERM, SIGINT */
+	bool unborn;	      /* its runner could not be spawned yet; launch.c tries again */
 	bool child;	      /* ours to reap */
 	bool gone; /* its runner is dead: what there is in the directory is all there will be */
 	uint64_t retry_ms; /* before the next look */
