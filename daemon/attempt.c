@@ -12,9 +12,11 @@
 #include "daemon/attempt.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,7 +26,8 @@
 #include "runner/cgroup.h"
 #include "runner/sweep.h"
 
-#define RETRY_MS 50 /* between looks at processes that are being killed */
+#define RETRY_FIRST_MS 50   /* before another look; doubled each time */
+#define RETRY_MAX_MS   1000 /* a look at what does not die may read all of /proc */
 
 char *attempt_dir(const struct daemon *daemon, uint64_t job, uint32_t attempt)
 {
@@ -55,7 +58,9 @@ static void on_retry(uv_timer_t *timer)
 
 static void look_again_soon(struct attempt *attempt)
 {
-	uv_timer_start(&attempt->retry, on_retry, RETRY_MS, 0);
+	uv_timer_start(&attempt->retry, on_retry, attempt->retry_ms, 0);
+	attempt->retry_ms =
+		attempt->retry_ms * 2 < RETRY_MAX_MS ? attempt->retry_ms * 2 : RETRY_MAX_MS;
 }
 
 struct attempt *attempt_create(struct daemon *daemon, struct record *record)
@@ -66,6 +71,7 @@ struct attempt *attempt_create(struct daemon *daemon, struct record *record)
 	attempt->job = record->job.id;
 	attempt->number = record->job.attempt;
 	attempt->pidfd = -1;
+	attempt->retry_ms = RETRY_FIRST_MS;
 	attempt->dir = attempt_dir(daemon, record->job.id, record->job.attempt);
 	uv_timer_init(&daemon->loop, &attempt->retry);
 	attempt->retry.data = attempt;
@@ -127,9 +133,8 @@ static void on_runner_gone(uv_poll_t *poll, int status, int events)
 		destroy(attempt);
 		return;
 	}
+	attempt->gone = true;
 	attempt_look(attempt);
-	if (open_record(attempt) && !attempt->lost)
-		attempt_fold_loss(attempt);
 }
 
 void attempt_watch(struct attempt *attempt, int pidfd)
@@ -242,30 +247,6 @@ static void fold_runner(struct attempt *attempt)
 	turn_touch(attempt->daemon, attempt_record(attempt)); /* it may be due to be signalled */
 }
 
-void attempt_look(struct attempt *attempt)
-{
-	struct launch_status status;
-	struct err err = {0};
-	int r;
-
-	if (!open_record(attempt))
-		return;
-	fold_runner(attempt);
-	r = launch_status_read(attempt->dir, &status, &err);
-	if (r == 0) {
-		fold_status(attempt, &status);
-		return;
-	}
-	if (r != -ENOENT)
-		log_warn("a status record cannot be read job=%" PRIu64 " error=\"%s\"",
-			 attempt->job, err.msg);
-	fold_started(attempt);
-	if (attempt->lost)
-		attempt_fold_loss(attempt);
-	else if (attempt->pidfd < 0)
-		look_again_soon(attempt); /* adopted by its lock, before its record was there */
-}
-
 /* Kill what is left of the job. True once nothing is. */
 static bool remains_are_gone(const struct attempt *attempt)
 {
@@ -278,7 +259,8 @@ static bool remains_are_gone(const struct attempt *attempt)
 	return sweep_attempt(attempt->job_pid, variable) == 0;
 }
 
-void attempt_fold_loss(struct attempt *attempt)
+/* The runner is dead and there is no status: kill what it left, then fold the loss. */
+static void fold_loss(struct attempt *attempt)
 {
 	struct record *record = attempt_record(attempt);
 	struct launch_runner runner = {0};
@@ -286,7 +268,6 @@ void attempt_fold_loss(struct attempt *attempt)
 	struct job_event end = job_event_make(JOB_EVENT_FAIL, clock_wall_ns());
 
 	launch_runner_finish(&runner);
-	attempt->lost = true;
 	if (ran && !remains_are_gone(attempt)) {
 		look_again_soon(attempt);
 		return;
@@ -300,4 +281,45 @@ void attempt_fold_loss(struct attempt *attempt)
 	turn_apply(attempt->daemon, record, &end,
 		   ran ? "its runner was killed; what it left was ended"
 		       : "its runner never began");
+}
+
+bool attempt_lock_is_held(const char *dir)
+{
+	_cleanup_(free_ptr) char *path = xasprintf("%s/%s", dir, LAUNCH_FILE_LOCK);
+	_cleanup_(close_fd) int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+
+	/* What cannot be asked now may be held. */
+	return fd < 0 ? errno != ENOENT : flock(fd, LOCK_EX | LOCK_NB) < 0;
+}
+
+/* Is there a status, perhaps, that only cannot be read now? One that is not whole never will be. */
+static bool may_be_read_later(int r)
+{
+	return r != -ENOENT && r != -EINVAL && r != -EFBIG;
+}
+
+void attempt_look(struct attempt *attempt)
+{
+	struct launch_status status;
+	struct err err = {0};
+	int r;
+
+	if (!open_record(attempt))
+		return;
+	/* Asked before the files are read: a runner that has let go of the lock has written all. */
+	attempt->gone |= attempt->pidfd < 0 && !attempt_lock_is_held(attempt->dir);
+	fold_runner(attempt);
+	r = launch_status_read(attempt->dir, &status, &err);
+	if (r == 0) {
+		fold_status(attempt, &status);
+		return;
+	}
+	if (r != -ENOENT)
+		log_warn("a status record cannot be read job=%" PRIu64 " error=\"%s\"",
+			 attempt->job, err.msg[0] ? err.msg : strerror(-r));
+	fold_started(attempt);
+	if (attempt->gone && !may_be_read_later(r))
+		fold_loss(attempt);
+	else if (attempt->gone || attempt->pidfd < 0)
+		look_again_soon(attempt);
 }

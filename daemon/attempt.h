@@ -19,10 +19,12 @@ struct attempt {
 	pid_t job_pid;	      /* once DIR/started tells; 0 */
 	uint16_t port;	      /* MASTER_PORT given to it */
 	int signalled;	      /* the strongest signal sent so far: 0, SIGTERM, SIGINT */
+	bool unborn;	      /* its runner could not be spawned yet; launch.c tries again */
 	bool child;	      /* ours to reap */
-	bool lost;	  /* its runner is dead without a status: what it left is being killed */
-	uv_poll_t poll;	  /* on pidfd: the runner is gone */
-	uv_timer_t retry; /* look again: a lost attempt's remains, a runner's missing record */
+	bool gone; /* its runner is dead: what there is in the directory is all there will be */
+	uint64_t retry_ms; /* before the next look */
+	uv_poll_t poll;	   /* on pidfd: the runner is gone */
+	uv_timer_t retry;  /* look again: a lost attempt's remains, a runner's missing record */
 };
 
 /* The directory of an attempt; heap, owned by the caller. */
@@ -41,8 +43,8 @@ void attempt_watch_pid(struct attempt *attempt);
 /* Look into the directory and fold what is new: started, over, lost. */
 void attempt_look(struct attempt *attempt);
 
-/* The runner is dead and there is no status: kill what it left, then fold the loss. */
-void attempt_fold_loss(struct attempt *attempt);
+/* Is the attempt in this directory in the hands of a living runner? */
+bool attempt_lock_is_held(const char *dir);
 
 /* Detach from the record; freed once the loop has let go of it and its runner, if ours, is reaped.
  */

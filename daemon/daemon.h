@@ -51,7 +51,7 @@ struct daemon {
 	uv_loop_t loop;
 	struct config config;
 	struct paths paths;
-	bool recovering;   /* loading at start: nothing is carried out yet */
+	bool stopping;	   /* told to end */
 	uint64_t last_id;  /* highest job id given out */
 	uint64_t revision; /* of the last commit */
 	int64_t start_ns;

@@ -31,6 +31,7 @@
 #define CONNECTION_BYTES    (32 * 1024)
 #define LIBRARY_CONNECTIONS 1000000 /* the listener's bounds are the ones that count */
 #define GROUPS_MAX	    65536
+#define STOPPING	    "the daemon is stopping; its jobs go on"
 
 /* A request from its first line to its answer. */
 struct pending {
@@ -51,6 +52,7 @@ struct http {
 	uv_timer_t timer;    /* the library's own time-outs */
 	uv_timer_t deadline; /* of the parked request that waits longest */
 	struct listener *listener;
+	bool stopping; /* nothing is folded any more, for nothing would be committed */
 };
 
 void http_fail(struct request_context *request, int status, const char *fmt, ...)
@@ -240,10 +242,15 @@ static void unpark(struct http *http, struct pending *pending)
 static enum MHD_Result send_answer(struct pending *pending)
 {
 	char *text = json_dumps(pending->context.reply, JSON_COMPACT);
-	size_t len = strlen(text);
 	struct MHD_Response *response;
 	enum MHD_Result r;
+	size_t len;
 
+	if (!text) { /* a path or a name of this machine's that is no text */
+		http_fail(&pending->context, 500, "the answer holds bytes that are not UTF-8");
+		text = json_dumps(pending->context.reply, JSON_COMPACT);
+	}
+	len = strlen(text);
 	text = xreallocarray(text, len + 2, 1);
 	memcpy(text + len, "\n", 2);
 	response = MHD_create_response_from_buffer(len + 1, text, MHD_RESPMEM_MUST_FREE);
@@ -252,6 +259,12 @@ static enum MHD_Result send_answer(struct pending *pending)
 			       response);
 	MHD_destroy_response(response);
 	return r;
+}
+
+static enum MHD_Result refuse(struct pending *pending)
+{
+	http_fail(&pending->context, 503, STOPPING);
+	return send_answer(pending);
 }
 
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
@@ -271,6 +284,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 	} else if (*upload_data_size > 0) {
 		receive(pending, upload_data, *upload_data_size);
 		*upload_data_size = 0;
+	} else if (!pending->folded && http->stopping) {
+		return refuse(pending);
 	} else if (!pending->folded) {
 		park(http, pending);
 	} else if (pending->answered) {
@@ -422,8 +437,9 @@ void http_destroy(struct daemon *daemon)
 
 	if (!http)
 		return;
+	http->stopping = true;
 	while (http->parked) {
-		http_fail(&http->parked->context, 503, "the daemon is stopping; its jobs go on");
+		http_fail(&http->parked->context, 503, STOPPING);
 		unpark(http, http->parked);
 	}
 	if (http->mhd) {

@@ -32,6 +32,7 @@
 #include "daemon/turn.h"
 
 #define HINTS_PER_CALLBACK 1000 /* so that a flood of hints cannot hold up the turn */
+#define START_RETRY_MS	   1000 /* after a start that failed for want of resources */
 
 /* Is `path`, as /proc/PID/cgroup tells it, the group at `dir` or below it? `dir` has the mount
  * point in front, so some leading part of the path must be its end. */
@@ -72,10 +73,8 @@ static int make_locked_dir(const struct daemon *daemon, const char *dir)
 	if (fd < 0)
 		return -errno;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		int r = -errno;
-
 		close(fd);
-		return r;
+		return -EBUSY;
 	}
 	return fd;
 }
@@ -164,18 +163,59 @@ static int start_runner(struct daemon *daemon, struct record *record, struct err
 	return 0;
 }
 
-static void start(struct daemon *daemon, struct record *record)
+/* Want of processes, descriptors, memory or disk: nothing of the job's making, and it passes. */
+static bool is_shortage(int r)
 {
-	struct err err = {0};
-	struct job_event fail = job_event_make(JOB_EVENT_FAIL, clock_wall_ns());
+	return r == -EAGAIN || r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -ENOSPC ||
+	       r == -EDQUOT;
+}
 
-	fail.cause = JOB_CAUSE_LAUNCH;
-	attempt_create(daemon, record);
-	if (start_runner(daemon, record, &err) < 0) {
-		log_error("a job could not be started job=%" PRIu64 " error=\"%s\"", record->job.id,
-			  err.msg);
+static void try_start(struct daemon *daemon, struct record *record);
+
+static void on_start_again(uv_timer_t *timer)
+{
+	struct attempt *attempt = timer->data;
+	struct record *record = attempt_record(attempt);
+
+	if (record && record->job.state == JOB_STARTING)
+		try_start(attempt->daemon, record);
+}
+
+static void try_start(struct daemon *daemon, struct record *record)
+{
+	struct attempt *attempt = record->attempt;
+	struct job_event fail = job_event_make(JOB_EVENT_FAIL, clock_wall_ns());
+	struct err err = {0};
+	int r = start_runner(daemon, record, &err);
+	bool noted = attempt->unborn;
+
+	attempt->unborn = is_shortage(r);
+	if (attempt->unborn) {
+		uv_timer_start(&attempt->retry, on_start_again, START_RETRY_MS, 0);
+		if (!noted)
+			turn_note(daemon, record, "start-delayed", err.msg);
+	} else if (r < 0) {
+		fail.cause = JOB_CAUSE_LAUNCH;
 		turn_apply(daemon, record, &fail, err.msg);
 	}
+	if (r < 0 && !noted)
+		log_error("a job could not be started%s job=%" PRIu64 " error=\"%s\"",
+			  attempt->unborn ? ", trying again" : "", record->job.id, err.msg);
+}
+
+static void start(struct daemon *daemon, struct record *record)
+{
+	attempt_create(daemon, record);
+	try_start(daemon, record);
+}
+
+/* Ordered to end before there was a runner. */
+static void end_unborn(struct daemon *daemon, struct record *record)
+{
+	struct job_event end = job_event_make(JOB_EVENT_CANCEL, clock_wall_ns());
+
+	end.type = job_end_event(&record->job, JOB_CAUSE_LAUNCH, -1, &end.cause);
+	turn_apply(daemon, record, &end, "ended before it ran");
 }
 
 /* Tell the runner to end the job; each strength once. */
@@ -183,10 +223,9 @@ static void stop(struct daemon *daemon, struct record *record)
 {
 	struct attempt *attempt = record->attempt;
 	int signal = record->job.kill_now ? SIGINT : SIGTERM;
-	struct job_event cancel = job_event_make(JOB_EVENT_CANCEL, clock_wall_ns());
 
-	if (!attempt) { /* cancelled in the very turn that placed it */
-		turn_apply(daemon, record, &cancel, "cancelled before it ran");
+	if (!attempt || attempt->unborn) {
+		end_unborn(daemon, record);
 		return;
 	}
 	if (attempt->signalled == signal || attempt->signalled == SIGINT || attempt->pidfd < 0)

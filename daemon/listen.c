@@ -50,9 +50,27 @@ static int make_parent(const char *path, bool system, struct err *err)
 	_cleanup_(free_ptr) char *copy = xstrdup(path);
 	const char *parent = dirname(copy);
 
-	if (mkdir(parent, system ? 0755 : 0700) < 0 && errno != EEXIST)
+	int r = mkdir(parent, 0700);
+
+	if (r < 0 && errno == EEXIST)
+		return 0;
+	if (r == 0 && system) /* against the umask: users must get to the socket */
+		r = chmod(parent, 0755);
+	if (r < 0)
 		return err_set(err, -errno, "cannot make %s for the socket: %s", parent,
 			       strerror(errno));
+	return 0;
+}
+
+/* What is in the way of the new socket: only one that nobody answers at is swept away. */
+static int remove_stale(const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		return err_set(err, -EEXIST, "%s is in the way and no socket; set TGPU_SOCKET",
+			       path);
+	unlink(path);
 	return 0;
 }
 
@@ -74,7 +92,9 @@ static int open_socket(struct listener *listener, struct err *err)
 	if (is_alive(&address))
 		return err_set(err, -EADDRINUSE, "another daemon answers at %s; stop it first",
 			       paths->socket);
-	unlink(paths->socket);
+	r = remove_stale(paths->socket, err);
+	if (r < 0)
+		return r;
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, BACKLOG) < 0)
 		return err_set(err, -errno, "cannot listen at %s: %s", paths->socket,
 			       strerror(errno));

@@ -89,16 +89,26 @@ static int parse_options(int argc, char **argv, struct options *options, int *re
 	return optind < argc;
 }
 
+/* The umask would keep the system's users from what is theirs below. */
+static int make_dir(const char *path, bool system)
+{
+	if (mkdir(path, 0700) < 0)
+		return errno == EEXIST ? 0 : -errno;
+	return system && chmod(path, 0755) < 0 ? -errno : 0;
+}
+
 /* mkdir -p, the last one private (the system's may be passed through, so that users reach their
  * logs). */
 static int make_state_dir(const struct paths *paths, struct err *err)
 {
 	_cleanup_(free_ptr) char *path = xstrdup(paths->state_dir);
+	int r;
 
 	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
-		if (mkdir(path, 0755) < 0 && errno != EEXIST)
-			return err_set(err, -errno, "cannot make %s: %s", path, strerror(errno));
+		r = make_dir(path, paths->system);
+		if (r < 0)
+			return err_set(err, r, "cannot make %s: %s", path, strerror(-r));
 		*slash = '/';
 	}
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
@@ -258,13 +268,16 @@ static void take_first_look(struct daemon *daemon)
 	uv_timer_init(&daemon->loop, &timer);
 	timer.data = &late;
 	uv_timer_start(&timer, on_first_look_timeout, FIRST_LOOK_MS, 0);
-	while (!machine_is_known(daemon) && !late)
+	while (!machine_is_known(daemon) && !late && !daemon->stopping)
 		uv_run(&daemon->loop, UV_RUN_ONCE);
 	uv_close((uv_handle_t *)&timer, NULL);
 }
 
 static void on_stop_signal(uv_signal_t *handle, int signal)
 {
+	struct daemon *daemon = handle->data;
+
+	daemon->stopping = true;
 	log_info("stopping; jobs go on signal=%d", signal);
 	uv_stop(handle->loop);
 }
@@ -286,9 +299,12 @@ static int serve(struct daemon *daemon, struct options *options, struct err *err
 
 	uv_signal_init(&daemon->loop, &term);
 	uv_signal_init(&daemon->loop, &interrupt);
+	term.data = interrupt.data = daemon;
 	uv_signal_start(&term, on_stop_signal, SIGTERM);
 	uv_signal_start(&interrupt, on_stop_signal, SIGINT);
 	take_first_look(daemon);
+	if (daemon->stopping)
+		return 0;
 	r = http_create(daemon, err);
 	if (r < 0)
 		return r;

@@ -22,25 +22,13 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include "common/jobspec.h"
 #include "common/log.h"
 #include "daemon/attempt.h"
 #include "daemon/machine.h"
 #include "daemon/turn.h"
-
-/* Is the attempt in this directory in the hands of a living runner? */
-static bool lock_is_held(const char *dir)
-{
-	_cleanup_(free_ptr) char *path = xasprintf("%s/%s", dir, LAUNCH_FILE_LOCK);
-	_cleanup_(close_fd) int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-
-	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
-}
 
 static void fold_reboot(struct daemon *daemon, struct record *record)
 {
@@ -58,14 +46,12 @@ void launch_recover(struct daemon *daemon, struct record *record)
 
 	if (!over && !STREQ(record->boot_id, daemon->boot_id)) {
 		fold_reboot(daemon, record);
-	} else if (over || lock_is_held(attempt->dir)) {
+		return;
+	}
+	if (over || attempt_lock_is_held(attempt->dir))
 		log_info("%s job=%" PRIu64, over ? "a job ended meanwhile" : "a job runs on",
 			 record->job.id);
-		attempt_look(attempt);
-	} else {
-		attempt_look(attempt); /* learns the cgroup of the dead runner, if there is one */
-		attempt_fold_loss(attempt);
-	}
+	attempt_look(attempt);
 }
 
 /* The request, which the store has as numbers, and its GPU type, which only the spec tells. */
@@ -114,7 +100,7 @@ static void sweep_directory(struct daemon *daemon, const char *jobs, const char 
 	record = record_find(daemon, id);
 	if (record && record->attempt && record->attempt->number == attempt)
 		return;
-	if (lock_is_held(dir))
+	if (attempt_lock_is_held(dir))
 		log_warn("a runner lives that the database does not know of dir=%s", dir);
 	else if (launch_remove_dir(dir) < 0)
 		log_warn("cannot remove an old attempt's directory dir=%s", dir);

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Each row of the recovery table, with real processes."""
+import json
 import os
 import pathlib
+import resource
 import signal
 
 import pytest
+
+from harness import UnixConnection
 
 pytestmark = pytest.mark.sanitize
 
@@ -156,3 +160,88 @@ def test_cancel_while_the_daemon_is_away_is_not_forgotten(tgpu_factory):
     tgpu.kill9()
     tgpu.start()
     assert tgpu.wait(job)["state"] == "cancelled"
+
+
+def test_a_runner_that_dies_before_its_record_is_noticed(tgpu_factory):
+    """Adopted by its lock, which is all there is of it: the lock is also what tells of its end."""
+    import fcntl
+    tgpu = tgpu_factory(gpus="simulated:1")
+    job = tgpu.submit("--gpus", "1", "--", "cmd=[ $TGPU_RESTART_COUNT = 1 ] || exec sleep 1000")
+    tgpu.wait_for_state(job, "running")
+    runner = runner_pid(tgpu, job)
+    tgpu.kill9()
+    os.kill(runner, signal.SIGKILL)
+    wait_gone(runner)
+    directory = tgpu.state / "jobs" / f"{job}.1"
+    for name in ("runner", "started"):
+        (directory / name).unlink()
+    with open(directory / "lock", "rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        tgpu.start()
+        assert tgpu.job(job)["attempt"] == 1
+    ended = tgpu.wait(job)
+    assert (ended["state"], ended["attempt"]) == ("finished", 2)
+
+
+def test_an_end_that_cannot_be_read_now_is_no_lost_runner(tgpu_factory):
+    """As when descriptors have run out: the job is not run a second time, and its exit code is waited for."""
+    tgpu = tgpu_factory(gpus="simulated:1")
+    os.mkfifo(tgpu.dir / "fifo")
+    job = tgpu.submit("--gpus", "1", "--", "cmd=read line < fifo; exit 9", cwd=tgpu.dir)
+    tgpu.wait_for_state(job, "running")
+    runner = runner_pid(tgpu, job)
+    tgpu.kill9()
+    (tgpu.dir / "fifo").write_text("go\n")
+    wait_gone(runner)
+    status = tgpu.state / "jobs" / f"{job}.1" / "status"
+    status.rename(status.with_name("aside"))
+    status.mkdir()  # reading it is an error, but not that of a file that is not there
+    tgpu.start()
+    assert tgpu.job(job)["state"] == "running"
+    status.rmdir()
+    status.with_name("aside").rename(status)
+    ended = tgpu.wait(job)
+    assert (ended["state"], ended["exit_code"], ended["attempt"]) == ("failed", 9, 1)
+
+
+class OutOfDescriptors:
+    """A daemon that cannot open one more; asked by a connection that it has."""
+
+    def __init__(self, tgpu):
+        self.pid, self.connection = tgpu.daemon.pid, UnixConnection(tgpu.socket)
+        self.api("GET", "/v1/status")
+        self.limits = resource.prlimit(self.pid, resource.RLIMIT_NOFILE)
+        used = {int(fd.name) for fd in pathlib.Path(f"/proc/{self.pid}/fd").iterdir()}
+        lowest_free = next(fd for fd in range(len(used) + 1) if fd not in used)
+        resource.prlimit(self.pid, resource.RLIMIT_NOFILE, (lowest_free, self.limits[1]))
+
+    def api(self, method, path, body=None):
+        self.connection.request(method, path, json.dumps(body) if body else None)
+        return json.loads(self.connection.getresponse().read())
+
+    def submit(self):
+        return self.api("POST", "/v1/jobs", {"command": ["true"], "cwd": "/", "env": {}})["id"]
+
+    def wait_until(self, job, condition):
+        while not condition(shown := self.api("GET", f"/v1/jobs/{job}")):
+            assert shown["state"] in ("queued", "starting"), shown
+
+    def wait_delayed(self, job):
+        self.wait_until(job, lambda shown: any(event["event"] == "start-delayed" for event in shown["history"]))
+
+    def end(self):
+        resource.prlimit(self.pid, resource.RLIMIT_NOFILE, self.limits)
+        self.connection.close()
+
+
+def test_a_start_that_fails_for_want_of_descriptors_is_tried_again(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    shortage = OutOfDescriptors(tgpu)
+    job, cancelled = shortage.submit(), shortage.submit()
+    shortage.wait_delayed(job)
+    shortage.wait_delayed(cancelled)
+    shortage.api("POST", "/v1/jobs/cancel", {"ids": str(cancelled)})
+    shortage.wait_until(cancelled, lambda shown: shown["state"] == "cancelled")
+    shortage.end()
+    ended = tgpu.wait(job)
+    assert (ended["state"], ended["attempt"]) == ("finished", 1)

@@ -78,6 +78,18 @@ def test_users_may_see_but_not_touch_each_other(system):
     assert system.cli_as(NOBODY, "cancel", str(job)).returncode == 0
 
 
+def test_users_can_pass_through_the_directories_that_the_daemon_makes(system):
+    made = system.tgpu.dir / "made"
+    process, line = system.tgpu.spawn_daemon(TGPU_STATE_DIR=str(made / "state"), TGPU_SOCKET=str(made / "run" / "s"))
+    try:
+        assert line == "ready"
+        modes = [(made / name).stat().st_mode & 0o777 for name in (".", "state", "run", "run/s")]
+        assert modes == [0o755, 0o711, 0o755, 0o666]
+    finally:
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+
+
 def test_a_users_log_path_is_opened_with_the_users_rights(system):
     victim = system.tgpu.dir / "victim"
     victim.write_text("root's own\n")

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+"""The daemon's own life: starting beside others, being told to stop at awkward moments."""
+import http.client
+import os
+import signal
+import threading
+
+import pytest
+
+from harness import PATIENCE, UnixConnection
+
+pytestmark = pytest.mark.sanitize
+
+
+def catches(pid, number):
+    """Does this process handle the signal by now?"""
+    with open(f"/proc/{pid}/status", encoding="ascii") as lines:
+        caught = next(line.split()[1] for line in lines if line.startswith("SigCgt:"))
+    return int(caught, 16) & 1 << (number - 1)
+
+
+@pytest.fixture
+def silent_probe(tmp_path):
+    """A directory of programs whose probe says nothing, as one that hangs in the driver."""
+    probe = tmp_path / "tgpu-probe"
+    probe.write_text("#!/bin/sh\nexec cat\n")
+    probe.chmod(0o755)
+    return tmp_path
+
+
+def test_it_can_be_stopped_while_it_waits_for_the_first_look(tgpu_factory, silent_probe):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    tgpu.stop()
+    process, ready = tgpu.popen_daemon(TGPU_LIBEXEC_DIR=str(silent_probe))
+    while not catches(process.pid, signal.SIGTERM):
+        assert process.poll() is None, tgpu.daemon_log()
+        os.sched_yield()
+    process.terminate()
+    try:
+        assert process.wait(PATIENCE) == 0
+    finally:
+        process.kill()
+        process.wait()
+    with os.fdopen(ready) as lines:
+        assert lines.read() == "", "it was told to end, not to be ready"
+
+
+def test_requests_that_come_while_it_stops(tgpu_factory):
+    """They are refused, or the connection ends; the daemon's own end is an orderly one."""
+    tgpu = tgpu_factory(gpus="simulated:1")
+    stopped = threading.Event()
+    answers = set()
+
+    def ask():
+        while not stopped.is_set():
+            connection = UnixConnection(tgpu.socket)
+            try:
+                while not stopped.is_set():
+                    connection.request("GET", "/v1/status")
+                    answer = connection.getresponse()
+                    answer.read()
+                    answers.add(answer.status)
+            except (OSError, http.client.HTTPException):
+                pass
+            finally:
+                connection.close()
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(20):
+            tgpu.restart()  # and looks at the exit code
+    finally:
+        stopped.set()
+        for thread in threads:
+            thread.join()
+    assert answers <= {200, 503}
+
+
+def test_a_file_that_is_no_socket_is_left_alone(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    tgpu.stop()
+    tgpu.socket.write_text("somebody's work\n")
+    process, line = tgpu.spawn_daemon()
+    assert process.wait(PATIENCE) != 0 and "no socket" in line
+    assert tgpu.socket.read_text() == "somebody's work\n"
+
+
+def test_a_path_that_is_no_text_costs_an_answer_not_the_daemon(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    tgpu.stop()
+    tgpu.start(TGPU_STATE_DIR=os.fsencode(tgpu.state) + b"\xff")
+    assert tgpu.api("GET", "/v1/status")[0] == 500
+    assert tgpu.wait(tgpu.submit("--", "true"))["state"] == "finished"
+    tgpu.restart()
