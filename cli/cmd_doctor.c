@@ -2,7 +2,7 @@
 /*
  * tgpu doctor: runs every check, prints a sentence for each finding and what to do about it.
  *
- * Works without a daemon and starts none. Read next: doctor_checks.c.
+ * Works without a daemon and starts none. Read next: doctor_checks.c, doctor_store.c.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,6 +14,7 @@
 #include "cli/format.h"
 
 static const struct option_desc options[] = {
+	{"store", 0, OPTION_FLAG, NULL, "look for faults in the database instead", NULL},
 	{"json", 0, OPTION_FLAG, NULL, "print the findings as JSON", NULL},
 };
 
@@ -44,12 +45,34 @@ void doctor_say(struct doctor *doctor, enum doctor_level level, const char *reme
 	doctor->worst = level > doctor->worst ? level : doctor->worst;
 }
 
+void doctor_take(struct doctor *doctor, json_t *findings)
+{
+	const json_t *finding;
+	size_t i;
+
+	json_array_foreach (findings, i, finding)
+		for (size_t level = 0; level < ARRAY_SIZE(levels); level++)
+			if (level > doctor->worst &&
+			    STREQ(levels[level].name, field_text(finding, "level")))
+				doctor->worst = level;
+	json_array_extend(doctor->findings, findings);
+	json_decref(findings);
+}
+
 static enum format_colour colour_of(const char *level)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(levels); i++)
 		if (STREQ(levels[i].name, level))
 			return levels[i].colour;
 	return COLOUR_NONE;
+}
+
+static void print_indented(const char *lines)
+{
+	for (size_t n; *lines; lines += n + (lines[n] == '\n')) {
+		n = strcspn(lines, "\n");
+		printf("       %.*s\n", (int)n, lines);
+	}
 }
 
 static void print_findings(const json_t *findings)
@@ -59,14 +82,12 @@ static void print_findings(const json_t *findings)
 
 	json_array_foreach (findings, i, finding) {
 		const char *level = field_text(finding, "level");
-		const char *remedy = field_text(finding, "remedy");
 		_cleanup_(free_ptr) char *label = xasprintf("[%s]", level);
 		_cleanup_(free_ptr) char *line =
 			xasprintf("%-6s %s", label, field_text(finding, "text"));
 
 		format_line(colour_of(level), line);
-		if (remedy[0])
-			printf("       %s\n", remedy);
+		print_indented(field_text(finding, "remedy"));
 	}
 }
 
@@ -95,8 +116,11 @@ static int run(const struct options *opts, struct err *err)
 		return r;
 	status = get_status(&doctor);
 	doctor.status = status;
-	for (const struct doctor_check *check = doctor_checks; check->name; check++)
-		check->run(&doctor);
+	if (options_has(opts, "store"))
+		doctor_check_store(&doctor);
+	else
+		for (const struct doctor_check *check = doctor_checks; check->name; check++)
+			check->run(&doctor);
 	paths_finish(&doctor.paths);
 	if (options_has(opts, "json"))
 		field_print_json(findings);
@@ -109,7 +133,8 @@ const struct command command_doctor = {
 	.name = "doctor",
 	.usage = "[OPTIONS]",
 	.summary = "say what this machine allows tgpu to do, and what it does not",
-	.examples = "  tgpu doctor\n",
+	.examples = "  tgpu doctor\n"
+		    "  tgpu doctor --store   after a crash, or when tgpud does not start\n",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
 	.run = run,

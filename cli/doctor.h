@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-#include "common/gpureport.h"
+#include "common/buf.h"
 #include "common/paths.h"
 
 enum doctor_level { DOCTOR_OK, DOCTOR_WARN, DOCTOR_FAIL };
@@ -17,9 +17,12 @@ struct doctor {
 	enum doctor_level worst;
 };
 
-/* Note a finding; `remedy` may be NULL: nothing to do. */
+/* Note a finding; `remedy` may be NULL: nothing to do; or several lines. */
 void doctor_say(struct doctor *doctor, enum doctor_level level, const char *remedy, const char *fmt,
 		...) PRINTF_LIKE(4, 5);
+
+/* Note findings that another program printed: a JSON array of them, which is taken over. */
+void doctor_take(struct doctor *doctor, json_t *findings);
 
 struct doctor_check {
 	const char *name;
@@ -29,5 +32,11 @@ struct doctor_check {
 /* All checks, in the order in which they are told; ended by a NULL name. */
 extern const struct doctor_check doctor_checks[];
 
-/* Run `tgpu-probe --once`, at most 20 s. 0, or -errno with a sentence. */
-int doctor_probe(struct gpu_report *ret_report, struct err *err);
+/* The check of `tgpu doctor --store`: of the daemon's state directory, or the user's own. */
+void doctor_check_store(struct doctor *doctor);
+
+/*
+ * Run argv[0], one of tgpu's programs, to its end, and append what it prints. 0, or -errno with a
+ * sentence; -ETIMEDOUT after `timeout_ms`, and the program is killed.
+ */
+int doctor_run(char *const argv[], int timeout_ms, struct buf *ret_output, struct err *err);

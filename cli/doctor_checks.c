@@ -18,9 +18,11 @@
 #include "cli/field.h"
 #include "cli/format.h"
 #include "common/clock.h"
+#include "common/gpureport.h"
 
-#define COMMITS	       8
-#define SLOW_COMMIT_MS 50 /* above this, 20 submits a second is all that one client gets */
+#define PROBE_TIMEOUT_MS 20000
+#define COMMITS		 8
+#define SLOW_COMMIT_MS	 50 /* above this, 20 submits a second is all that one client gets */
 
 static void check_programs(struct doctor *doctor)
 {
@@ -71,12 +73,23 @@ static void say_gpu(struct doctor *doctor, const struct gpu_info *gpu)
 			   gpu->index);
 }
 
+static int probe(struct gpu_report *ret_report, struct err *err)
+{
+	char name[] = "tgpu-probe", once[] = "--once", *argv[] = {name, once, NULL};
+	_cleanup_(buf_finish) struct buf text = {0};
+	int r = doctor_run(argv, PROBE_TIMEOUT_MS, &text, err);
+
+	if (r == -ETIMEDOUT)
+		return err_set(err, r, "the GPU driver does not answer");
+	return r < 0 ? r : gpu_report_parse(buf_get(&text), ret_report, err);
+}
+
 static void check_gpus(struct doctor *doctor)
 {
 	_cleanup_(gpu_report_finish) struct gpu_report report = {0};
 	struct err err = {0};
 
-	if (doctor_probe(&report, &err) < 0) {
+	if (probe(&report, &err) < 0) {
 		doctor_say(doctor, DOCTOR_FAIL, "see whether \"nvidia-smi\" works", "GPUs: %s",
 			   err.msg);
 		return;

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "daemon/check_store.h"
 #include "daemon/daemon.h"
 #include "daemon/http.h"
 #include "daemon/launch.h"
@@ -37,7 +38,7 @@
 
 struct options {
 	bool system;
-	const char *config;
+	const char *config, *check;
 	int ready_fd;
 };
 
@@ -45,10 +46,11 @@ static void print_usage(FILE *out)
 {
 	fputs("usage: tgpud [--system] [--config FILE] [--ready-fd N]\n\n"
 	      "The scheduler. A user's own is started by the first tgpu command.\n\n"
-	      "  --system       serve all users (state in /var/lib/tgpu, socket in /run/tgpu)\n"
-	      "  --config FILE  instead of /etc/tgpu/tgpu.conf or ~/.config/tgpu/tgpu.conf\n"
-	      "  --ready-fd N   write a line to this descriptor once requests are answered\n"
-	      "  --version      print the version\n",
+	      "  --system           serve all users (state in /var/lib/tgpu, socket in /run/tgpu)\n"
+	      "  --config FILE      instead of /etc/tgpu/tgpu.conf or ~/.config/tgpu/tgpu.conf\n"
+	      "  --ready-fd N       write a line to this descriptor once requests are answered\n"
+	      "  --check-store DIR  print as JSON what is wrong with DIR/tgpu.db, and exit\n"
+	      "  --version          print the version\n",
 	      out);
 }
 
@@ -59,6 +61,7 @@ static int parse_options(int argc, char **argv, struct options *options, int *re
 		{"system", no_argument, NULL, 's'},
 		{"config", required_argument, NULL, 'c'},
 		{"ready-fd", required_argument, NULL, 'r'},
+		{"check-store", required_argument, NULL, 'k'},
 		{"version", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
@@ -72,6 +75,8 @@ static int parse_options(int argc, char **argv, struct options *options, int *re
 			options->system = true;
 		} else if (c == 'c') {
 			options->config = optarg;
+		} else if (c == 'k') {
+			options->check = optarg;
 		} else if (c == 'r' && parse_int64(optarg, 3, 1 << 20, &fd) == 0) {
 			options->ready_fd = (int)fd;
 		} else {
@@ -345,6 +350,8 @@ int main(int argc, char **argv)
 
 	if (parse_options(argc, argv, &options, &code))
 		return code;
+	if (options.check)
+		return check_store(options.check);
 	log_init("tgpud", getenv("TGPU_DEBUG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	umask(077);
 	signal(SIGPIPE, SIG_IGN);

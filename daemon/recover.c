@@ -131,7 +131,7 @@ int recover_load(struct daemon *daemon, struct err *err)
 	if (r == -EUCLEAN)
 		return err_set(err, r,
 			       "the state holds a job that makes no sense; "
-			       "see docs/reliability.md for the way out");
+			       "\"tgpu doctor --store\" names it and the way out");
 	if (r < 0)
 		return r;
 	HASH_ITER (hh, daemon->records, record, next) {

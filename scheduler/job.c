@@ -3,9 +3,9 @@
  * The life of a job: one table of transitions and the one function that moves a job along it.
  *
  * Invariants: a job holds resources exactly while starting, running or stopping; a final job never
- * moves again; `attempt` grows with every place and never shrinks. job_check_invariants() says it
- * in C. Deliberately not here: who runs next (core.c), what a transition makes the daemon do
- * (launch.c there), and any clock: times come in with the events. Cost: a table look-up. Read next:
+ * moves again; `attempt` grows with every place and never shrinks. job_fault() says it in C.
+ * Deliberately not here: who runs next (core.c), what a transition makes the daemon do (launch.c
+ * there), and any clock: times come in with the events. Cost: a table look-up. Read next:
  * resources.c, which counts what the jobs hold.
  */
 #include "scheduler/job.h"
@@ -281,14 +281,25 @@ int job_cause_parse(const char *name, enum job_cause *ret_cause)
 	return -EINVAL;
 }
 
+const char *job_fault(const struct job *job, bool holds)
+{
+	if (states[job->state].has_gpus != holds)
+		return holds ? "holds GPUs or CPUs though it does not run" : "runs on nothing";
+	if (holds && job->attempt == 0)
+		return "runs but was never started";
+	if (states[job->state].final && job->end_ns == TIME_UNKNOWN)
+		return "is over but has no end";
+	if (job->state == JOB_STOPPING && job->stop_ns == TIME_UNKNOWN)
+		return "is stopping but was never told to";
+	if (job->state == JOB_FINISHED && job->exit_code != 0)
+		return "is finished with an exit code that is not 0";
+	return NULL;
+}
+
 void job_check_invariants(const struct job *job)
 {
 	assert((size_t)job->state < JOB_STATE_COUNT);
-	assert(states[job->state].has_gpus == (job->alloc.n_parts > 0));
-	assert(!states[job->state].has_gpus || job->attempt > 0);
-	assert(!states[job->state].final || job->end_ns != TIME_UNKNOWN);
-	assert(job->state != JOB_STOPPING || job->stop_ns != TIME_UNKNOWN);
-	assert(job->state != JOB_FINISHED || job->exit_code == 0);
+	assert(!job_fault(job, job->alloc.n_parts > 0));
 }
 
 void allocation_finish(struct allocation *alloc)

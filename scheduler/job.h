@@ -188,7 +188,13 @@ const char *job_cause_name(enum job_cause cause);
 int job_cause_parse(const char *name, enum job_cause *ret_cause);
 const char *job_event_name(enum job_event_type type);
 
-/* assert() that the fields of a job agree with its state. */
+/*
+ * How its fields contradict its state ("is over but has no end"), for a job that comes from
+ * outside; NULL: they agree. `holds`: it has an allocation, in whatever form.
+ */
+const char *job_fault(const struct job *job, bool holds);
+
+/* assert() that there is no such fault. */
 void job_check_invariants(const struct job *job);
 
 void allocation_finish(struct allocation *alloc);

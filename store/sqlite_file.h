@@ -18,5 +18,9 @@ int sqlite_file_error(sqlite3 *db, struct err *err);
 /* Run statements that yield nothing. 0 or as sqlite_file_error(). */
 int sqlite_file_exec(sqlite3 *db, const char *sql, struct err *err);
 
-/* The file's name, for sentences. Borrowed from the connection. */
+/* The file's name, for sentences; of a copy, that of the original. Borrowed from the connection. */
 const char *sqlite_file_path(sqlite3 *db);
+
+/* What a row of integrity_check or quick_check says, without SQLite's headline: "ok" or the faults.
+ */
+const char *sqlite_file_fault(sqlite3_stmt *stmt);

@@ -243,14 +243,14 @@ static void test_damage_is_refused(void **state)
 	(void)state;
 	make_jobs(200);
 	flip(path, 4096 * 5, 4096); /* a page in the middle */
-	assert_refused(-EUCLEAN, ".recover");
+	assert_refused(-EUCLEAN, "doctor --store");
 	flip(path, 4096 * 5, 4096);
 	assert_commits(200, 200);
 	flip(path, 0, 16); /* "SQLite format 3" */
-	assert_refused(-EUCLEAN, ".recover");
+	assert_refused(-EUCLEAN, "doctor --store");
 	flip(path, 0, 16);
 	assert_int_equal(truncate(path, 4096 * 3), 0);
-	assert_refused(-EUCLEAN, ".recover");
+	assert_refused(-EUCLEAN, "doctor --store");
 }
 
 /* What a daemon that was killed leaves is a log; without its database it must not vanish. */

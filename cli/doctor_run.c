@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One look at the GPUs without a daemon.
+ * tgpu's other programs, run to look for something without a daemon.
  *
- * The probe is a process because a GPU driver may hang; here it is killed when it does. What cannot
- * be killed either (a task in the driver) is left to init.
+ * They are bounded in time because a GPU driver may hang, and a disk. What cannot be killed either
+ * (a task in the driver) is left to init.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,18 +14,15 @@
 #include <unistd.h>
 
 #include "cli/doctor.h"
-#include "common/buf.h"
 #include "common/clock.h"
 
-#define PROBE_TIMEOUT_MS 20000
-#define PROBE_BYTES_MAX	 (16u << 20)
+#define OUTPUT_MAX (16u << 20)
 
 extern char **environ;
 
 /* Start it with its output on a pipe. The reading end, or -errno. */
-static int spawn_probe(const char *program, pid_t *ret_pid)
+static int spawn(const char *program, char *const argv[], pid_t *ret_pid)
 {
-	char name[] = "tgpu-probe", once[] = "--once", *argv[] = {name, once, NULL};
 	posix_spawn_file_actions_t files;
 	int fds[2], r;
 
@@ -44,9 +41,9 @@ static int spawn_probe(const char *program, pid_t *ret_pid)
 }
 
 /* Everything up to the end of the stream, within time and size. */
-static int read_in_time(int fd, struct buf *text)
+static int read_in_time(int fd, int timeout_ms, struct buf *text)
 {
-	int64_t end = clock_mono_ns() + PROBE_TIMEOUT_MS * NS_PER_MS;
+	int64_t end = clock_mono_ns() + timeout_ms * NS_PER_MS;
 	struct pollfd wait = {.fd = fd, .events = POLLIN};
 	char block[4096];
 	int64_t left_ms;
@@ -63,30 +60,27 @@ static int read_in_time(int fd, struct buf *text)
 			return -errno;
 		if (n > 0)
 			buf_append(text, block, (size_t)n);
-		if (text->len > PROBE_BYTES_MAX)
+		if (text->len > OUTPUT_MAX)
 			return -EMSGSIZE;
 	}
 	return -ETIMEDOUT;
 }
 
-int doctor_probe(struct gpu_report *ret_report, struct err *err)
+int doctor_run(char *const argv[], int timeout_ms, struct buf *ret_output, struct err *err)
 {
-	_cleanup_(free_ptr) char *program = paths_program("tgpu-probe");
+	_cleanup_(free_ptr) char *program = paths_program(argv[0]);
 	_cleanup_(close_fd) int fd = -1;
-	_cleanup_(buf_finish) struct buf text = {0};
 	pid_t pid;
 	int r;
 
 	if (!program)
-		return err_set(err, -ENOENT, "the program tgpu-probe is not installed");
-	fd = spawn_probe(program, &pid);
+		return err_set(err, -ENOENT, "the program %s is not installed", argv[0]);
+	fd = spawn(program, argv, &pid);
 	if (fd < 0)
 		return err_set(err, fd, "cannot run %s: %s", program, strerror(-fd));
-	r = read_in_time(fd, &text);
+	r = read_in_time(fd, timeout_ms, ret_output);
 	if (r < 0)
 		kill(pid, SIGKILL);
 	waitpid(pid, NULL, r < 0 ? WNOHANG : 0);
-	if (r < 0)
-		return err_set(err, r, "the GPU driver does not answer: %s", strerror(-r));
-	return gpu_report_parse(buf_get(&text), ret_report, err);
+	return r < 0 ? err_set(err, r, "%s does not answer: %s", argv[0], strerror(-r)) : 0;
 }
