@@ -10,10 +10,7 @@
 
 #include <uv.h>
 
-/* FNV: the default of uthash falls through cases in a way of which Clang warns. */
-#define HASH_FUNCTION HASH_FNV
-#include <uthash.h>
-
+#include "common/hash.h"
 #include "common/gpureport.h"
 #include "common/paths.h"
 #include "daemon/config.h"

@@ -11,9 +11,7 @@
 
 #include <stdlib.h>
 
-/* FNV: the default of uthash falls through cases in a way of which Clang warns. */
-#define HASH_FUNCTION HASH_FNV
-#include <uthash.h>
+#include "common/hash.h"
 
 #define LIKENESSES_MAX 65536 /* some 6 MB */
 

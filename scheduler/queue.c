@@ -15,9 +15,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* FNV: the default of uthash falls through cases in a way of which Clang warns. */
-#define HASH_FUNCTION HASH_FNV
-#include <uthash.h>
+#include "common/hash.h"
 
 #define NIL UINT32_MAX
 

@@ -11,9 +11,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* FNV: the default of uthash falls through cases in a way of which Clang warns. */
-#define HASH_FUNCTION HASH_FNV
-#include <uthash.h>
+#include "common/hash.h"
 
 struct slot {
 	struct running running; /* first: a running is its slot */

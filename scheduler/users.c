@@ -14,9 +14,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* FNV: the default of uthash falls through cases in a way of which Clang warns. */
-#define HASH_FUNCTION HASH_FNV
-#include <uthash.h>
+#include "common/hash.h"
 
 struct user {
 	uint32_t uid;

@@ -11,10 +11,8 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-/* FNV: the default of uthash falls through cases in a way of which Clang warns. */
-#define HASH_FUNCTION HASH_FNV
-#include <uthash.h>
 
+#include "common/hash.h"
 #include "store/store.h"
 
 struct entry {
