@@ -266,6 +266,7 @@ static void take_first_look(struct daemon *daemon)
 static void on_stop_signal(uv_signal_t *handle, int signal)
 {
 	log_info("stopping; jobs go on signal=%d", signal);
+	machine_save_usage(handle->data);
 	uv_stop(handle->loop);
 }
 
@@ -286,6 +287,7 @@ static int serve(struct daemon *daemon, struct options *options, struct err *err
 
 	uv_signal_init(&daemon->loop, &term);
 	uv_signal_init(&daemon->loop, &interrupt);
+	term.data = interrupt.data = daemon;
 	uv_signal_start(&term, on_stop_signal, SIGTERM);
 	uv_signal_start(&interrupt, on_stop_signal, SIGINT);
 	take_first_look(daemon);
