@@ -69,6 +69,43 @@ static void show_request(const json_t *job)
 	line_time("not before", job, "begin_ms");
 }
 
+/* Numbers of one look, such as "37%"; nothing where the daemon does not know. */
+static void line_real(const char *name, const json_t *usage, const char *key, double unit,
+		      const char *suffix)
+{
+	const json_t *value = json_object_get(usage, key);
+	char text[48] = "";
+
+	if (json_is_number(value))
+		snprintf(text, sizeof(text), "%.1f %s", json_number_value(value) / unit, suffix);
+	line(name, text);
+}
+
+/* What it made of its GPUs. Sums that miss a good part of its life say so. */
+static void show_usage(const json_t *job)
+{
+	const json_t *usage = json_object_get(job, "usage");
+	int64_t elapsed_ms = jobview_elapsed_ms(job, clock_wall_ns() / NS_PER_MS);
+	int64_t seen_ms = field_int(usage, "seen_ms", 0);
+	char text[96], span[32];
+
+	if (!json_is_object(usage)) {
+		if (field_int(job, "num_gpus", 0) > 0 && elapsed_ms > 0)
+			line("GPU use", "unknown");
+		return;
+	}
+	line_real("GPU load", usage, "utilization_percent", 1, "%");
+	line_bytes("GPU mem peak", usage, "mem_peak_bytes");
+	line_real("GPU power", usage, "power_mw", 1e3, "W");
+	line_real("GPU energy", usage, "energy_mj", 3.6e9, "kWh");
+	line_int("GPUs used", usage, "gpus_used");
+	if (seen_ms < elapsed_ms - elapsed_ms / 10) {
+		snprintf(text, sizeof(text), "of the GPUs, of the %s for which they were seen",
+			 seen_ms > 0 ? duration_format(seen_ms / 1000 * 1000, span) : "moment");
+		line("numbers", text);
+	}
+}
+
 static void show_run(const json_t *job)
 {
 	_cleanup_(buf_finish) struct buf gpus = {0}, ending = {0};
@@ -88,6 +125,7 @@ static void show_run(const json_t *job)
 	line_int("attempt", job, "attempt");
 	line_duration("CPU time", field_int(job, "cpu_ms", 0));
 	line_bytes("peak memory", job, "peak_bytes");
+	show_usage(job);
 }
 
 static void show_history(const json_t *history)

@@ -85,15 +85,18 @@ static void hide_private(const struct found *found)
 	json_object_del(found->spec, "script");
 }
 
-static void add_reason(const struct request_context *request, json_t *job)
+/* What is of the moment, and not (or not yet) in the store. */
+static void add_living(const struct request_context *request, json_t *job)
 {
+	static const char *const keys[] = {"reason", "gpus", "usage"};
 	const struct record *record = record_find(request->daemon, request->id);
 	json_t *living;
 
 	if (!record)
 		return;
 	living = api_record_json(request->daemon, record);
-	json_object_set(job, "reason", json_object_get(living, "reason"));
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		json_object_set(job, keys[i], json_object_get(living, keys[i]));
 	json_decref(living);
 }
 
@@ -115,7 +118,7 @@ int api_show_reply(struct request_context *request)
 		return 0;
 	}
 	add_from_spec(&found);
-	add_reason(request, found.job);
+	add_living(request, found.job);
 	hide_private(&found);
 	store_walk_events(request->daemon->store, request->id, add_event, history, NULL);
 	json_object_set_new(found.job, "spec", found.spec ? found.spec : json_null());

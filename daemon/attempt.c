@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "daemon/machine.h"
 #include "daemon/turn.h"
 #include "runner/cgroup.h"
 #include "runner/sweep.h"
@@ -186,6 +187,7 @@ static void describe_end(const struct record *record, const struct launch_status
 static void fold_status(struct attempt *attempt, const struct launch_status *status)
 {
 	struct record *record = attempt_record(attempt);
+	_cleanup_(buf_finish) struct buf text = {0};
 	char message[320];
 	struct job_event end = {
 		.time_ns = status->end_ns,
@@ -199,6 +201,8 @@ static void fold_status(struct attempt *attempt, const struct launch_status *sta
 	end.type = job_end_event(&record->job, job_cause_of(status->cause), status->exit_code,
 				 &end.cause);
 	describe_end(record, status, end.cause, message, sizeof(message));
+	buf_puts(&text, message);
+	machine_describe_unused(attempt->daemon, record, &text);
 	if (status->start_ns != TIME_UNKNOWN)
 		record->job.start_ns = status->start_ns;
 	if (status->start_ns != TIME_UNKNOWN && record->job.state == JOB_STARTING) {
@@ -206,7 +210,7 @@ static void fold_status(struct attempt *attempt, const struct launch_status *sta
 
 		turn_apply(attempt->daemon, record, &start, "");
 	}
-	turn_apply(attempt->daemon, record, &end, message);
+	turn_apply(attempt->daemon, record, &end, buf_get(&text));
 }
 
 static void fold_started(struct attempt *attempt)

@@ -87,6 +87,29 @@ static int parse_clean_timeout(struct config *config, const char *value, struct 
 	return parse_span(value, 0, &config->clean_timeout_ms, err);
 }
 
+static int parse_unused_after(struct config *config, const char *value, struct err *err)
+{
+	return parse_span(value, 0, &config->unused_after_ms, err);
+}
+
+static int parse_idle_after(struct config *config, const char *value, struct err *err)
+{
+	return parse_span(value, 0, &config->idle_after_ms, err);
+}
+
+static int parse_idle_action(struct config *config, const char *value, struct err *err)
+{
+	static const char *const names[] = {
+		[IDLE_WARN] = "warn", [IDLE_NOTIFY] = "notify", [IDLE_REQUEUE] = "requeue"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (STREQ(names[i], value)) {
+			config->idle_action = (enum idle_action)i;
+			return 0;
+		}
+	return err_set(err, -EINVAL, "'%s' is none of warn, notify and requeue", value);
+}
+
 static int parse_cgroup(struct config *config, const char *value, struct err *err)
 {
 	if (!STREQ(value, "auto") && !STREQ(value, "none"))
@@ -159,6 +182,12 @@ const struct config_key config_keys[] = {
 	 parse_display_memory},
 	{"clean_timeout", "60s", "time after a job until a GPU that is not free again is unhealthy",
 	 parse_clean_timeout},
+	{"unused_after", "2m", "a job seen for less is not told that it left GPUs unused",
+	 parse_unused_after},
+	{"idle_after", "30m", "time for which a job's GPUs may do nothing unnoticed; 0: any",
+	 parse_idle_after},
+	{"idle_action", "warn", "then: warn, notify (its owner too) or requeue (end it as well)",
+	 parse_idle_action},
 	{"cgroup", "auto",
 	 "auto: a control group per job where the machine lets one be made; none: never",
 	 parse_cgroup},

@@ -7,6 +7,13 @@
 
 #include "scheduler/core.h"
 
+/* What is done about a job whose GPUs do nothing; each includes the ones above it. */
+enum idle_action {
+	IDLE_WARN,    /* a line in its history and in the log */
+	IDLE_NOTIFY,  /* its owner hears of it */
+	IDLE_REQUEUE, /* it is ended and queued again */
+};
+
 struct config {
 	struct sched_config sched;
 	int64_t probe_interval_ms;  /* between two looks at the GPUs */
@@ -16,6 +23,9 @@ struct config {
 	uint64_t
 		display_mem_bytes; /* what a graphics process may use without counting as foreign */
 	int64_t clean_timeout_ms;  /* after a job, from cleaning to unhealthy */
+	int64_t unused_after_ms;   /* a job seen for less is not told of GPUs it left alone */
+	int64_t idle_after_ms;	   /* GPUs of a job that do nothing are noticed; 0: never */
+	enum idle_action idle_action;
 	bool use_cgroup;	   /* one per job, where that is possible */
 	bool export_uuids;	   /* CUDA_VISIBLE_DEVICES by UUID instead of by index */
 	int64_t max_jobs_per_user; /* not ended */

@@ -30,6 +30,9 @@ struct record {
 	char *alloc;   /* owned: what it holds or last held, as JSON with UUIDs; "" before */
 	char *message; /* owned: about its last attempt; "" */
 	char boot_id[BOOT_ID_SIZE];
+	struct usage usage;    /* of its GPUs, by its last attempt */
+	int64_t idle_since_ns; /* its GPUs have all been idle since; TIME_UNKNOWN: they are not */
+	bool idle_told;	       /* ... and that was acted on */
 	struct attempt
 		*attempt; /* the runner of a starting, running or stopping job; NULL: none yet */
 	char *new_spec;	  /* owned: replaces the stored spec with this turn; NULL */

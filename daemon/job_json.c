@@ -46,19 +46,52 @@ static void add_times(json_t *object, const struct job *job)
 	json_object_set_new(object, "end_ms", time_ms(job->end_ns));
 }
 
+/* Was the i-th GPU of its allocation in use? */
+static json_t *was_used(const struct usage *usage, size_t i)
+{
+	uint64_t bit = i < 64 ? UINT64_C(1) << i : 0;
+
+	if (usage->looks == 0 || (usage->unsure & bit && !(usage->used & bit)))
+		return json_null();
+	return json_boolean(usage->used & bit);
+}
+
 /* The GPUs it holds, or last held: of all its parts, and the first part's node. */
-static void add_gpus(json_t *object, const char *alloc)
+static void add_gpus(json_t *object, const char *alloc, const struct usage *usage)
 {
 	json_t *parts = json_loads(alloc && *alloc ? alloc : "[]", 0, NULL), *part,
-	       *gpus = json_array();
+	       *gpus = json_array(), *gpu;
 	json_t *node = json_object_get(json_array_get(parts, 0), "node");
 	size_t i;
 
 	json_array_foreach (parts, i, part)
 		json_array_extend(gpus, json_object_get(part, "gpus"));
+	json_array_foreach (gpus, i, gpu)
+		json_object_set_new(gpu, "used", was_used(usage, i));
 	json_object_set(object, "node", node ? node : json_null());
 	json_object_set_new(object, "gpus", gpus);
 	json_decref(parts);
+}
+
+/* What it made of its GPUs; null before the first look at them. */
+static void add_usage(json_t *object, const struct usage *usage)
+{
+	size_t n = json_array_size(json_object_get(object, "gpus"));
+	double utilization = usage_utilization_percent(usage);
+	bool sure = usage->unsure == 0 || __builtin_popcountll(usage->used) == (int)n;
+
+	json_object_set_new(
+		object, "usage",
+		usage->looks == 0
+			? json_null()
+			: json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "looks",
+				    (json_int_t)usage->looks, "seen_ms", (json_int_t)usage->seen_ms,
+				    "utilization_percent",
+				    utilization < 0 ? json_null() : json_real(utilization),
+				    "mem_peak_bytes", known(usage->gpu_mem_peak_bytes), "power_mw",
+				    known(usage_power_mw(usage)), "energy_mj",
+				    known(usage_total_energy_mj(usage, n)), "gpus_used",
+				    known(sure ? __builtin_popcountll(usage->used) : -1)));
 }
 
 static void add_end(json_t *object, const struct job *job, const char *message)
@@ -89,7 +122,8 @@ json_t *api_job_json(const struct store_row *row)
 	json_object_set_new(object, "attempt", json_integer(job->attempt));
 	add_request(object, job);
 	add_times(object, job);
-	add_gpus(object, row->alloc);
+	add_gpus(object, row->alloc, &row->usage);
+	add_usage(object, &row->usage);
 	add_end(object, job, row->message);
 	json_object_set_new(object, "reason", json_null());
 	return object;

@@ -105,6 +105,7 @@ int machine_slot(struct machine *machine, const char *uuid)
 		.index = -1,
 		.baseline_bytes = GPU_UNKNOWN,
 		.ecc_seen = GPU_UNKNOWN,
+		.idle_power_mw = GPU_UNKNOWN,
 	};
 	snprintf(machine->slots[machine->n_slots].uuid, sizeof(machine->slots[0].uuid), "%s", uuid);
 	return (int)machine->n_slots++;
@@ -225,8 +226,8 @@ void machine_fold_report(struct daemon *daemon, struct gpu_report *report)
 {
 	struct machine *machine = daemon->machine;
 	uint32_t simulated_cpus = (uint32_t)report->n_gpus * SIMULATED_CPUS_PER_GPU;
+	_cleanup_(gpu_report_finish) struct gpu_report before = machine->report;
 
-	gpu_report_finish(&machine->report);
 	machine->report = *report;
 	*report = (struct gpu_report){0};
 	machine->silent = false;
@@ -236,6 +237,8 @@ void machine_fold_report(struct daemon *daemon, struct gpu_report *report)
 			? simulated_cpus
 			: machine->real_cpus;
 	machine->known = true;
+	machine_fold_usage(daemon, &before);
+	machine_fold_idle(daemon);
 	machine_fold_faults(daemon);
 	machine_learn(daemon);
 	machine_update_ledger(daemon);

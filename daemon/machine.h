@@ -19,6 +19,13 @@ void machine_destroy(struct daemon *daemon);
 /* Has there been a report, so that "more GPUs than there are" means something? */
 bool machine_is_known(const struct daemon *daemon);
 
+/* Have what is known of the running jobs' use of their GPUs written with this turn. */
+void machine_save_usage(struct daemon *daemon);
+
+/* "it asked for 4 GPUs and used 1", where that is certain; else nothing. */
+void machine_describe_unused(const struct daemon *daemon, const struct record *record,
+			     struct buf *out);
+
 /* A probe's report, taken over. */
 void machine_fold_report(struct daemon *daemon, struct gpu_report *report);
 

@@ -16,6 +16,7 @@ struct slot {
 	int64_t baseline_bytes; /* memory in use when it was last seen free; GPU_UNKNOWN */
 	int64_t xids_seen;	/* of this probe's count */
 	int64_t ecc_seen;	/* GPU_UNKNOWN: not yet */
+	int64_t idle_power_mw;	/* when it was last seen free; GPU_UNKNOWN */
 	char *drain_reason;	/* owned; NULL: in service */
 };
 
@@ -46,6 +47,20 @@ void machine_learn(struct daemon *daemon);
 
 /* Act on what the last report says anew about broken GPUs. */
 void machine_fold_faults(struct daemon *daemon);
+
+/* Add what the running jobs made of their GPUs since the report `before`. */
+void machine_fold_usage(struct daemon *daemon, const struct gpu_report *before);
+
+/* The GPUs of a job in this report, in the order of record->alloc, NULL where it lacks one; how
+ * many those are. */
+size_t machine_job_gpus(const struct record *record, const struct gpu_report *report,
+			const struct gpu_info *ret_gpus[GPU_REPORT_MAX_GPUS]);
+
+/* What a job's own processes have on this GPU, *ret_n of them; GPU_UNKNOWN. */
+int64_t machine_own_memory(const struct record *record, const struct gpu_info *gpu, size_t *ret_n);
+
+/* Notice running jobs whose GPUs have been idle for too long. */
+void machine_fold_idle(struct daemon *daemon);
 
 /* The job that a process on a GPU belongs to; 0: none. */
 uint64_t machine_job_of(const struct daemon *daemon, const struct gpu_process *process);

@@ -168,6 +168,7 @@ void machine_learn(struct daemon *daemon)
 		    describe_use(daemon, slot, gpu, use, sizeof(use)))
 			continue;
 		slot->cleaning = false;
+		slot->idle_power_mw = gpu->power_mw;
 		if (gpu->n_processes == 0)
 			slot->baseline_bytes = gpu->mem_used_bytes;
 	}

@@ -284,6 +284,7 @@ static void on_stop_signal(uv_signal_t *handle, int signal)
 
 	daemon->stopping = true;
 	log_info("stopping; jobs go on signal=%d", signal);
+	machine_save_usage(handle->data);
 	uv_stop(handle->loop);
 }
 

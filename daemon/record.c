@@ -43,6 +43,7 @@ struct record *record_create(struct daemon *daemon, uint64_t id, uint32_t uid)
 	record->job.id = id;
 	record->job.uid = uid;
 	count_record(daemon, uid, 1);
+	record->usage = usage_none();
 	record->name = xstrdup("");
 	record->alloc = xstrdup("");
 	record->message = xstrdup("");
@@ -77,6 +78,7 @@ struct store_row record_row(const struct record *record)
 		.name = record->name,
 		.alloc = record->alloc,
 		.message = record->message,
+		.usage = record->usage,
 	};
 
 	row.job.alloc = (struct allocation){0};

@@ -76,6 +76,7 @@ static int load_row(void *ctx, const struct store_row *row)
 	replace_string(&record->alloc, row->alloc);
 	replace_string(&record->message, row->message);
 	memcpy(record->boot_id, row->boot_id, sizeof(record->boot_id));
+	record->usage = row->usage;
 	if (restore_type(daemon, record, row->spec) < 0)
 		return -EUCLEAN;
 	if (!job_state_has_gpus(record->job.state))

@@ -215,6 +215,7 @@ static void decide(struct daemon *daemon)
 		free(record->alloc);
 		record->alloc = machine_format_allocation(daemon, &place.alloc);
 		memcpy(record->boot_id, daemon->boot_id, sizeof(record->boot_id));
+		record->usage = usage_none();
 		machine_describe_allocation(daemon, &place.alloc, &where);
 		turn_apply(daemon, record, &place, buf_get(&where));
 	}

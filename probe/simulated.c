@@ -13,6 +13,7 @@
  *     links                             then a row for each GPU above: X NV2 SYS NODE PHB PXB PIX
  * INT ? pcie                              likewise: the way through the machine under the NVLinks
  *     used gpu=N mem=SIZE               memory in use; without it the sum over its processes
+ *     load gpu=N [util=PERCENT] [watts=W] [joules=J] [celsius=C]   what its sensors show
  *     process gpu=N pid=P [mem=SIZE] [kind=C|G|M] [name=TEXT] [uid=N]
  *     health gpu=N state=ok|unhealthy|lost [reason=TEXT TO THE END OF THE LINE]
  *     absent gpu=N                      as if that GPU had been pulled out; the others keep

@@ -241,6 +241,28 @@ static int used_line(struct reader *reader, struct words *words)
 	return r < 0 ? r : words_done(reader, words);
 }
 
+/* What its sensors would show; where the line does not say, they show nothing. */
+static int load_line(struct reader *reader, struct words *words)
+{
+	struct gpu_info *gpu;
+	size_t i;
+	int r = take_gpu(reader, words, &i);
+
+	if (r < 0)
+		return r;
+	gpu = &reader->machine.all.gpus[i];
+	if ((r = take_number(reader, words, "util", 100, &gpu->utilization_percent)) < 0 ||
+	    (r = take_number(reader, words, "watts", 100000, &gpu->power_mw)) < 0 ||
+	    (r = take_number(reader, words, "joules", INT64_MAX / 1000, &gpu->energy_mj)) < 0 ||
+	    (r = take_number(reader, words, "celsius", 200, &gpu->temperature_c)) < 0)
+		return r;
+	if (gpu->power_mw != GPU_UNKNOWN)
+		gpu->power_mw *= 1000;
+	if (gpu->energy_mj != GPU_UNKNOWN)
+		gpu->energy_mj *= 1000;
+	return words_done(reader, words);
+}
+
 static int process_line(struct reader *reader, struct words *words)
 {
 	struct gpu_process process = {.mem_bytes = GPU_UNKNOWN, .uid = GPU_UNKNOWN};
@@ -385,6 +407,7 @@ static int line_read(struct reader *reader, struct words *words)
 		{"mem", mem_line},	   {"gpu", gpu_line},	    {"mig", mig_line},
 		{"links", links_line},	   {"pcie", pcie_line},	    {"used", used_line},
 		{"process", process_line}, {"health", health_line}, {"absent", absent_line},
+		{"load", load_line},
 	};
 
 	if (reader->open)

@@ -60,6 +60,7 @@ static void set_changing(struct store_row *to, const struct store_row *from, uin
 	to->alloc = xstrdup(from->alloc);
 	to->message = xstrdup(from->message);
 	memcpy(to->boot_id, from->boot_id, sizeof(to->boot_id));
+	to->usage = from->usage;
 }
 
 static struct entry *entry_create(const struct store_row *row, uint64_t revision)

@@ -14,6 +14,7 @@
 
 #include "common/err.h"
 #include "common/procid.h"
+#include "common/usage.h"
 #include "scheduler/job.h"
 
 struct store;
@@ -33,6 +34,7 @@ struct store_row {
 	const char *alloc;   /* JSON, "" when it holds nothing */
 	const char *message; /* a sentence about its end or its last attempt; "" */
 	char boot_id[BOOT_ID_SIZE]; /* of the machine when it was last started; "" before */
+	struct usage usage;	    /* of its GPUs, by its last attempt */
 };
 
 /* One line of a job's history. */

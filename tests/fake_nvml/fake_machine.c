@@ -18,6 +18,7 @@
  *     falling N                  a handle, but every call on it answers 15
  *     handle N CODE              asking for its handle answers CODE
  *     ecc N COUNT                uncorrectable errors
+ *     util N PERCENT, power N MILLIWATTS, energy N MILLIJOULES    instead of 7, 43210, 123456789
  *     remap N pending|failure
  *     xid N CODE                 an error event; happens when the line appears, so not to an event
  *                                set that is made later
@@ -92,7 +93,11 @@ static void gpu_line(const char *line)
 
 	if (machine.n_gpus == FAKE_GPUS)
 		give_up("too many GPUs");
-	*gpu = (struct fake_device){.present = true, .parent = -1};
+	*gpu = (struct fake_device){.present = true,
+				    .parent = -1,
+				    .util_percent = 7,
+				    .power_mw = 43210,
+				    .energy_mj = 123456789};
 	gpu->number = (int)machine.n_gpus++;
 	for (int i = 0; i < FAKE_GPUS; i++)
 		gpu->level[i] = 50;
@@ -196,6 +201,12 @@ static bool state_line(const char *word, unsigned n, const char *value)
 		xid_line(n, atoi(value));
 	else if (strcmp(word, "ecc") == 0)
 		gpu_at(n)->ecc = strtoull(value, NULL, 10);
+	else if (strcmp(word, "util") == 0)
+		gpu_at(n)->util_percent = (unsigned)atoi(value);
+	else if (strcmp(word, "power") == 0)
+		gpu_at(n)->power_mw = (unsigned)atoi(value);
+	else if (strcmp(word, "energy") == 0)
+		gpu_at(n)->energy_mj = strtoull(value, NULL, 10);
 	else if (strcmp(word, "switch") == 0)
 		gpu_at(n)->switch_links = (unsigned)atoi(value);
 	else if (strcmp(word, "remap") == 0 && strcmp(value, "failure") == 0)

@@ -25,6 +25,8 @@ struct fake_device {
 	unsigned long long mem_mib, used_mib;
 	bool mig_mode, remap_pending, remap_failure;
 	unsigned long long ecc;
+	unsigned util_percent, power_mw;
+	unsigned long long energy_mj;
 	unsigned switch_links;
 	unsigned nvlinks[FAKE_GPUS]; /* from here to there */
 	int level[FAKE_GPUS];	     /* nvmlGpuTopologyLevel_t */

@@ -302,7 +302,7 @@ API int nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUtilization_t *ut
 	ENTER_DEVICE(device);
 	if (device->parent >= 0 || device->mig_mode)
 		return NOT_SUPPORTED;
-	*utilization = (nvmlUtilization_t){.gpu = 7, .memory = 3};
+	*utilization = (nvmlUtilization_t){.gpu = device->util_percent, .memory = 3};
 	return SUCCESS;
 }
 
@@ -310,7 +310,7 @@ API int nvmlDeviceGetPowerUsage(nvmlDevice_t device, unsigned *milliwatts);
 API int nvmlDeviceGetPowerUsage(nvmlDevice_t device, unsigned *milliwatts)
 {
 	ENTER_DEVICE(device);
-	*milliwatts = 43210;
+	*milliwatts = device->power_mw;
 	return SUCCESS;
 }
 
@@ -328,7 +328,7 @@ API int nvmlDeviceGetTotalEnergyConsumption(nvmlDevice_t device, unsigned long l
 API int nvmlDeviceGetTotalEnergyConsumption(nvmlDevice_t device, unsigned long long *millijoules)
 {
 	ENTER_DEVICE(device);
-	*millijoules = 123456789ULL;
+	*millijoules = device->energy_mj;
 	return SUCCESS;
 }
 

@@ -114,6 +114,7 @@ static struct store_row make_full_row(uint64_t id)
 	row.name = "n\xc3\xa4me 'quoted' \"and\" ; --";
 	row.alloc = "{\"parts\":[]}";
 	row.message = "line one\nline two";
+	row.usage = (struct usage){1, 2, 3, 4, 5, 6, 7, 8, 0, UINT64_MAX, 1};
 	strcpy(row.boot_id, "01234567-89ab-cdef-0123-456789abcdef");
 	return row;
 }
@@ -133,6 +134,13 @@ static uint64_t commit(struct store *store, const struct store_row *inserts, siz
 	return revision;
 }
 
+static void print_usage(struct buf *buf, const struct usage *u)
+{
+	buf_printf(buf, "(%ld %ld %ld %ld %ld %ld %ld %ld %ld %lx %lx) ", u->looks, u->seen_ms,
+		   u->util_percent_ms, u->util_of_ms, u->power_uj, u->power_of_ms, u->energy_mj,
+		   u->energy_of_ms, u->gpu_mem_peak_bytes, u->used, u->unsure);
+}
+
 static void print_row(struct buf *buf, const struct store_row *row)
 {
 	const struct job *j = &row->job;
@@ -145,6 +153,7 @@ static void print_row(struct buf *buf, const struct store_row *row)
 		   j->begin_ns, j->place_ns, j->start_ns, j->stop_ns, j->end_ns, j->limit_ns,
 		   job_cause_name(j->cause), j->exit_code, j->signal, j->cancelled_by, j->cpu_ns,
 		   j->peak_bytes, j->alloc.n_parts);
+	print_usage(buf, &row->usage);
 	buf_printf(buf, "<%s> <%s> <%s> <%s> <%s> <%s> <%s>\n", row->name, row->alloc, row->message,
 		   row->boot_id, row->key ? row->key : "NULL", row->spec ? row->spec : "NULL",
 		   row->owner ? row->owner : "NULL");
