@@ -19,6 +19,7 @@
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/jobspec_internal.h"
+#include "common/jobspec_lists.h"
 #include "common/suggest.h"
 #include "common/utf8.h"
 
@@ -27,6 +28,20 @@
 /* Sizes up to 1 EiB: more than any machine has, and far from overflow where sizes are added. */
 #define BYTES_MAX    (INT64_C(1) << 60)
 #define LIMIT_MAX_MS (JOBSPEC_LIMIT_MAX_S * INT64_C(1000))
+
+static int check_after(const char *text, struct err *err)
+{
+	_cleanup_(after_finish) struct after_list list = {0};
+
+	return after_parse(text, &list, err);
+}
+
+static int check_array(const char *text, struct err *err)
+{
+	_cleanup_(array_spec_finish) struct array_spec spec = {0};
+
+	return array_spec_parse(text, &spec, err);
+}
 
 /* clang-format off */
 static const struct jobspec_field fields[] = {
@@ -55,6 +70,16 @@ static const struct jobspec_field fields[] = {
 	  .max = LIMIT_MAX_MS, .metavar = "TIME", .help = "end the job after this long (0: no limit)" },
 	{ "begin", "begin", 'b', "begin", JOBSPEC_TIME, AT(begin_ns), .example = "now+1h",
 	  .metavar = "WHEN", .help = "do not start before this time" },
+	{ "after", "after", 'd', "dependency", JOBSPEC_STRING, AT(after), .example = "afterok:12,13-20",
+	  .check = check_after, .metavar = "LIST",
+	  .help = "start after these jobs: afterok (the default), afterany, afternotok" },
+	{ "cancel_if_never", "cancel-if-never", 0, NULL, JOBSPEC_BOOL, AT(cancel_if_never), .example = "true",
+	  .metavar = "BOOL", .help = "cancel it when what it waits for can never be" },
+	{ "array", "array", 'a', "array", JOBSPEC_STRING, AT(array), .example = "0-99%4",
+	  .check = check_array, .metavar = "LIST",
+	  .help = "one job per index; %N: at most N of them at a time" },
+	{ "preemptible", "preemptible", 0, NULL, JOBSPEC_BOOL, AT(preemptible), .example = "true",
+	  .metavar = "BOOL", .help = "may make room for higher priority, and begin again later" },
 	{ "hold", "hold", 'H', "hold", JOBSPEC_BOOL, AT(hold), .example = "true",
 	  .metavar = "BOOL", .help = "wait until released" },
 	{ "requeue", "requeue", 0, "requeue", JOBSPEC_BOOL, AT(requeue), .example = "false",
@@ -142,6 +167,8 @@ void jobspec_finish(struct jobspec *spec)
 	free(spec->name);
 	free(spec->cwd);
 	free(spec->gpu_type);
+	free(spec->after);
+	free(spec->array);
 	free(spec->output);
 	free(spec->error);
 	*spec = (struct jobspec){0};
@@ -272,26 +299,35 @@ int jobspec_validate(struct jobspec *spec, struct err *err)
 	return 0;
 }
 
-char *jobspec_expand_path(const struct jobspec *spec, const char *pattern, uint64_t job_id)
+/* What stands for %LETTER. */
+static void expand_letter(struct buf *path, char letter, const struct jobspec *spec,
+			  const struct jobspec_identity *identity)
+{
+	switch (letter) {
+	case 'j': buf_printf(path, "%" PRIu64, identity->job); break;
+	case 'a': buf_printf(path, "%" PRIu32, identity->array_index); break;
+	case 'A':
+		buf_printf(path, "%" PRIu64, identity->array ? identity->array : identity->job);
+		break;
+	case '%': buf_putc(path, '%'); break;
+	default:
+		for (const char *c = spec->name; *c; c++)
+			buf_putc(path, *c == '/' ? '_' : *c);
+	}
+}
+
+char *jobspec_expand_path(const struct jobspec *spec, const char *pattern,
+			  const struct jobspec_identity *identity)
 {
 	struct buf path = {0};
 
 	if (pattern[0] != '/')
 		buf_printf(&path, "%s/", spec->cwd);
-	for (; *pattern; pattern++) {
-		if (*pattern != '%') {
-			buf_putc(&path, *pattern);
-			continue;
-		}
-		pattern++;
-		if (*pattern == 'j')
-			buf_printf(&path, "%" PRIu64, job_id);
-		else if (*pattern == '%')
-			buf_putc(&path, '%');
+	for (; *pattern; pattern++)
+		if (*pattern == '%')
+			expand_letter(&path, *++pattern, spec, identity);
 		else
-			for (const char *c = spec->name; *c; c++)
-				buf_putc(&path, *c == '/' ? '_' : *c);
-	}
+			buf_putc(&path, *pattern);
 	return buf_take(&path);
 }
 

@@ -46,14 +46,18 @@ struct jobspec {
 	int32_t priority;	/* larger goes first; default 0 */
 	int64_t time_limit_ms;	/* 0: none */
 	int64_t begin_ns;	/* wall clock, whole seconds, not before; 0: at once */
-	bool hold;		/* wait until released */
+	char *after;	      /* owned: jobs whose end it waits for (jobspec_lists.h); NULL: none */
+	bool cancel_if_never; /* where that can never be, it is cancelled instead of kept */
+	char *array;	      /* owned: indices of its tasks (jobspec_lists.h); NULL: one job */
+	bool preemptible;     /* may make room for jobs of higher priority, and begin again later */
+	bool hold;	      /* wait until released */
 	bool requeue;	  /* run again after the machine, runner or GPU was lost; default true */
 	uint32_t retries; /* run again after a failure of its own, at most so often */
 	bool unique;	  /* where a job of this user and name has not ended, that one is meant */
 	int signal;	  /* how it is asked to end; default SIGTERM */
 	int64_t grace_ms; /* from that signal to the kill */
-	char *output; /* owned: path, relative to cwd, with %j job %x name %% ; NULL: tgpu's own log
-		       */
+	char *output; /* owned: path, relative to cwd, with %j job, %x name, %a index in its array,
+			 %A first job of its array, %% ; NULL: tgpu's own log */
 	char *error;  /* owned: the same; NULL: together with output */
 	uint64_t log_max_bytes; /* of each log the end of about so much is kept; 0: tgpud's log_max
 				 */
@@ -87,11 +91,13 @@ struct jobspec_field {
 	char letter;	    /* Slurm's letter where both have the option: 'G'; 0: none */
 	const char *sbatch; /* Slurm's long option of the same meaning: "gpus"; NULL: none */
 	enum jobspec_type type;
-	size_t offset;	     /* of the member in struct jobspec */
-	int64_t min, max;    /* bounds of INTEGER; of DURATION in ms; of BYTES */
-	const char *metavar; /* "N", "SIZE", "TIME" */
-	const char *example; /* a good value, for the remedy in messages and for docs */
-	const char *help;    /* one line */
+	size_t offset;	  /* of the member in struct jobspec */
+	int64_t min, max; /* bounds of INTEGER; of DURATION in ms; of BYTES */
+	int (*check)(const char *text,
+		     struct err *err); /* of STRING: is it well-formed? NULL: any */
+	const char *metavar;	       /* "N", "SIZE", "TIME" */
+	const char *example;	       /* a good value, for the remedy in messages and for docs */
+	const char *help;	       /* one line */
 };
 
 /* The table; *ret_n entries, in the order in which help shows them. */
@@ -145,11 +151,20 @@ json_t *jobspec_to_json(const struct jobspec *spec);
  */
 int jobspec_validate(struct jobspec *spec, struct err *err);
 
+/* Which job a path is expanded for. */
+struct jobspec_identity {
+	uint64_t job;
+	uint64_t array;	      /* the first job of its array; 0: of none */
+	uint32_t array_index; /* 0 without an array */
+};
+
 /*
- * The path of an output file for job `job_id`: %j its id, %x its name (with '_' for '/'), %% a
- * percent sign; relative to cwd. Heap, owned by the caller. The spec must be valid.
+ * The path of an output file: %j the job's id, %x its name (with '_' for '/'), %a its index in its
+ * array, %A its array's first job (its own without an array), %% a percent sign; relative to cwd.
+ * Heap, owned by the caller. The spec must be valid.
  */
-char *jobspec_expand_path(const struct jobspec *spec, const char *pattern, uint64_t job_id);
+char *jobspec_expand_path(const struct jobspec *spec, const char *pattern,
+			  const struct jobspec_identity *identity);
 
 /*
  * What runs, as one line to be shown: words are quoted where a shell would need it, control

@@ -180,9 +180,10 @@ static int check_pattern(const struct jobspec_field *field, const char *text, st
 	for (const char *at = strchr(text, '%'); at; at = strchr(at + 2, '%')) {
 		if (at[1] == '\0')
 			return jobspec_refuse(field, text, "ends in a single %", err);
-		if (strchr("jx%", at[1]))
+		if (strchr("jxaA%", at[1]))
 			continue;
-		snprintf(what, sizeof(what), "holds %%%c, and only %%j, %%x and %%%% are known",
+		snprintf(what, sizeof(what),
+			 "holds %%%c, and only %%j, %%x, %%a, %%A and %%%% are known",
 			 at[1] > 0x20 && at[1] < 0x7f ? at[1] : '?');
 		return jobspec_refuse(field, text, what, err);
 	}
@@ -216,6 +217,8 @@ static int check_string(const struct jobspec_field *field, const char *text, str
 	if (field->offset == offsetof(struct jobspec, output) ||
 	    field->offset == offsetof(struct jobspec, error))
 		return check_pattern(field, text, err);
+	if (field->check && field->check(text, err) < 0)
+		return err_wrap(err, "%s", field->key);
 	return 0;
 }
 

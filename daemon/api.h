@@ -41,6 +41,10 @@ void api_shutdown_fold(struct request_context *request);
 json_t *api_job_json(const struct store_row *row);
 json_t *api_record_json(struct daemon *daemon, const struct record *record);
 
+/* One of the jobs that a row or record stands for, by its id; and its array in a job's JSON. */
+struct jobspec_identity api_identity(const struct job *job, uint64_t id);
+void api_set_array(json_t *object, const struct jobspec_identity *identity);
+
 /* A spec as the store keeps it (heap, owned by the caller); what of it a waiting job is booked by;
  * whether this machine could ever run it: 0, or SCHED_IMPOSSIBLE with a sentence. */
 char *api_spec_text(const struct jobspec *spec);

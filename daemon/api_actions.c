@@ -97,8 +97,10 @@ static void act_on(struct request_context *request, const struct action *action,
 		add_failure(request, record->job.id, status, err.msg);
 		return;
 	}
-	json_array_append_new(list, json_pack("{s:I, s:b, s:s}", "id", (json_int_t)record->job.id,
-					      "ok", 1, "state", job_state_name(record->job.state)));
+	json_array_append_new(list,
+			      json_pack("{s:I, s:I, s:b, s:s}", "id", (json_int_t)record->job.id,
+					"n_tasks", (json_int_t)record->job.n_tasks, "ok", 1,
+					"state", job_state_name(record->job.state)));
 }
 
 struct ended {
@@ -131,9 +133,12 @@ static void act_on_range(struct request_context *request, const struct action *a
 	uint64_t last = range->last < daemon->last_id ? range->last : daemon->last_id;
 	size_t before = json_array_size(json_object_get(request->result, "results"));
 
-	for (uint64_t id = range->first; id <= last; id++) {
+	for (uint64_t id = range->first; id <= last;) {
 		struct record *record = record_find(daemon, id);
 
+		if (record && api_may_act(request, record->job.uid))
+			record = turn_carve(daemon, record, id, last);
+		id += record ? record->job.id + record->job.n_tasks - id : 1;
 		if (record)
 			act_on(request, action, record);
 	}

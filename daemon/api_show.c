@@ -5,6 +5,7 @@
 #include "common/jobspec.h"
 #include "daemon/api.h"
 #include "daemon/launch.h"
+#include "daemon/turn.h"
 #include "scheduler/why.h"
 
 struct found {
@@ -13,6 +14,8 @@ struct found {
 	json_t *spec; /* new reference */
 	uint64_t revision;
 	uint32_t uid;
+	uint64_t row_id; /* of the row that stands for it */
+	struct jobspec_identity identity;
 };
 
 static int find_row(void *ctx, const struct store_row *row)
@@ -21,7 +24,12 @@ static int find_row(void *ctx, const struct store_row *row)
 
 	found->revision = row->job.revision;
 	found->uid = row->job.uid;
+	found->row_id = row->job.id;
+	found->identity = api_identity(&row->job, found->request->id);
 	found->job = api_job_json(row);
+	json_object_set_new(found->job, "id", json_integer((json_int_t)found->request->id));
+	json_object_set_new(found->job, "n_tasks", json_integer(1));
+	api_set_array(found->job, &found->identity);
 	found->spec = json_loads(row->spec ? row->spec : "", 0, NULL);
 	return 0;
 }
@@ -39,9 +47,10 @@ static void find_job(const struct request_context *request, struct found *found)
 	store_walk(request->daemon->store, &filter, find_row, found, NULL);
 }
 
-static json_t *expand(const struct jobspec *spec, const char *pattern, uint64_t job)
+static json_t *expand(const struct jobspec *spec, const char *pattern,
+		      const struct jobspec_identity *identity)
 {
-	_cleanup_(free_ptr) char *path = jobspec_expand_path(spec, pattern, job);
+	_cleanup_(free_ptr) char *path = jobspec_expand_path(spec, pattern, identity);
 
 	return json_string(path);
 }
@@ -61,11 +70,10 @@ static void add_from_spec(struct found *found)
 	json_object_set_new(found->job, "command", json_string(command));
 	json_object_set_new(found->job, "cwd", json_string(spec.cwd));
 	json_object_set_new(found->job, "output",
-			    spec.output ? expand(&spec, spec.output, found->request->id)
+			    spec.output ? expand(&spec, spec.output, &found->identity)
 					: json_string(log));
 	json_object_set_new(found->job, "error",
-			    spec.error ? expand(&spec, spec.error, found->request->id)
-				       : json_null());
+			    spec.error ? expand(&spec, spec.error, &found->identity) : json_null());
 }
 
 static int add_event(void *ctx, const struct store_event *event)
@@ -88,7 +96,7 @@ static void hide_private(const struct found *found)
 /* What is of the moment, and not (or not yet) in the store. */
 static void add_living(const struct request_context *request, json_t *job)
 {
-	static const char *const keys[] = {"reason", "gpus", "usage"};
+	static const char *const keys[] = {"reason", "gpus", "usage", "start_ms_estimated"};
 	const struct record *record = record_find(request->daemon, request->id);
 	json_t *living;
 
@@ -120,7 +128,7 @@ int api_show_reply(struct request_context *request)
 	add_from_spec(&found);
 	add_living(request, found.job);
 	hide_private(&found);
-	store_walk_events(request->daemon->store, request->id, add_event, history, NULL);
+	store_walk_events(request->daemon->store, found.row_id, add_event, history, NULL);
 	json_object_set_new(found.job, "spec", found.spec ? found.spec : json_null());
 	json_object_set_new(found.job, "history", history);
 	return api_ok(request, 200, found.job);
@@ -146,6 +154,16 @@ static void say_state(const struct record *record, json_t *sentences)
 	add_sentence(sentences, text);
 }
 
+/* All that can be found out, with the head's shadow time or else a forecast of its start. */
+static void explain(struct daemon *daemon, const struct record *record, int64_t now_ns,
+		    struct why *ret_why)
+{
+	sched_why(daemon->sched, &record->job, now_ns, ret_why);
+	sched_advise(daemon->sched, &record->job, now_ns, ret_why);
+	if (ret_why->start_ns == TIME_UNKNOWN && record->job.state == JOB_QUEUED)
+		ret_why->start_ns = forecast_start_ns(turn_forecast(daemon), record->job.id);
+}
+
 int api_why_reply(struct request_context *request)
 {
 	struct daemon *daemon = request->daemon;
@@ -160,9 +178,9 @@ int api_why_reply(struct request_context *request)
 		return 0;
 	}
 	if (record)
-		sched_why(daemon->sched, &record->job, now_ns, &why);
+		explain(daemon, record, now_ns, &why);
 	why_summary(&why, &summary);
-	why_sentences(daemon->sched, &why, NULL, now_ns, add_sentence, sentences);
+	why_sentences(daemon->sched, &why, daemon->depend, now_ns, add_sentence, sentences);
 	if (why.code == WHY_NOT_WAITING)
 		say_state(record, sentences);
 	reply = json_pack("{s:I, s:O?, s:s, s:s, s:o, s:I}", "id", (json_int_t)request->id, "state",

@@ -8,8 +8,9 @@
  */
 #include <errno.h>
 
-#include "common/jobspec.h"
+#include "common/jobspec_lists.h"
 #include "daemon/api.h"
+#include "daemon/depends.h"
 #include "daemon/machine.h"
 #include "daemon/turn.h"
 
@@ -56,24 +57,111 @@ void api_fill_job(struct daemon *daemon, const struct jobspec *spec, struct job 
 	job->priority = spec->priority;
 	job->requeue = spec->requeue;
 	job->retries = spec->retries;
+	job->preemptible = spec->preemptible;
 	job->begin_ns = spec->begin_ns > clock_wall_ns() ? spec->begin_ns : TIME_UNKNOWN;
 	job->limit_ns = spec->time_limit_ms * NS_PER_MS;
+}
+
+/* One record: the job, or a part of an array whose indices follow one another. */
+static struct record *make_record(struct request_context *request, const struct jobspec *spec,
+				  uint32_t n_tasks, int64_t now_ns)
+{
+	struct daemon *daemon = request->daemon;
+	struct record *record = record_create(daemon, daemon->last_id + 1, n_tasks, request->uid);
+
+	daemon->last_id += n_tasks;
+	record->job.submit_ns = now_ns;
+	record->job.held = spec->hold;
+	record->cancel_if_never = spec->cancel_if_never;
+	record->after = spec->after ? xstrdup(spec->after) : NULL;
+	api_fill_job(daemon, spec, &record->job);
+	replace_string(&record->name, spec->name);
+	return record;
+}
+
+/* The parts of an array; the first carries the spec of all. Returns that. */
+static struct record *make_records(struct request_context *request, const struct jobspec *spec)
+{
+	_cleanup_(array_spec_finish) struct array_spec array = {0};
+	int64_t now_ns = clock_wall_ns();
+	struct record *first = NULL;
+
+	if (!spec->array || array_spec_parse(spec->array, &array, NULL) < 0)
+		return make_record(request, spec, 1, now_ns);
+	for (size_t i = 0; i < array.indices.n_ranges; i++) {
+		const struct idrange *range = &array.indices.ranges[i];
+		struct record *part = make_record(
+			request, spec, (uint32_t)(range->last - range->first + 1), now_ns);
+
+		first = first ? first : part;
+		part->job.array = first->job.id;
+		part->job.array_index = (uint32_t)(range->first - 1);
+		part->job.array_limit = array.limit;
+	}
+	return first;
+}
+
+/* All that was made for this request, from `first` on. */
+static void submit_records(struct daemon *daemon, struct record *first)
+{
+	uint64_t id = first->job.id;
+
+	while (id <= daemon->last_id) {
+		struct record *record = record_find(daemon, id);
+
+		id += record->job.n_tasks;
+		turn_submit(daemon, record);
+	}
+}
+
+/* What it depends on must exist; else nothing has happened. */
+static bool add_dependencies(struct request_context *request, struct record *first)
+{
+	struct daemon *daemon = request->daemon;
+	struct err err = {0};
+	uint64_t id = first->job.id;
+
+	while (id <= daemon->last_id) {
+		struct record *record = record_find(daemon, id);
+
+		id += record->job.n_tasks;
+		if (depends_add(daemon, record, &record->job.dependence, &err) == 0)
+			continue;
+		http_fail(request, 400, "submit: after: %s", err.msg);
+		return false;
+	}
+	return true;
+}
+
+static void withdraw_records(struct daemon *daemon, uint64_t first_id)
+{
+	uint64_t id = first_id;
+
+	while (id <= daemon->last_id) {
+		struct record *record = record_find(daemon, id);
+
+		id += record->job.n_tasks;
+		depend_remove(daemon->depend, record->job.id);
+		record_destroy(daemon, record);
+	}
+	daemon->last_id = first_id - 1;
 }
 
 static void submit(struct request_context *request, const struct jobspec *spec, const char *key)
 {
 	struct daemon *daemon = request->daemon;
-	struct record *record = record_create(daemon, ++daemon->last_id, request->uid);
-	_cleanup_(free_ptr) char *text = api_spec_text(spec);
-	_cleanup_(free_ptr) char *owner = owner_text(request);
+	struct record *first = make_records(request, spec);
 
-	record->job.submit_ns = clock_wall_ns();
-	record->job.held = spec->hold;
-	api_fill_job(daemon, spec, &record->job);
-	replace_string(&record->name, spec->name);
-	turn_submit(daemon, record, text, owner, key);
-	request->result_id = record->job.id;
+	if (!add_dependencies(request, first)) {
+		withdraw_records(daemon, first->job.id);
+		return;
+	}
+	first->new_spec = api_spec_text(spec);
+	first->new_owner = owner_text(request);
+	first->new_key = key ? xstrdup(key) : NULL;
+	request->result_id = first->job.id;
 	request->result = json_integer(201);
+	submit_records(daemon, first);
 }
 
 int api_check_size(struct daemon *daemon, const struct jobspec *spec, struct err *err)
@@ -139,10 +227,28 @@ static bool is_repeated(struct request_context *request, const char *key)
 	return true;
 }
 
+/* May this user have so many more jobs? */
+static bool has_room(struct request_context *request, const struct jobspec *spec)
+{
+	_cleanup_(array_spec_finish) struct array_spec array = {0};
+	int64_t most = request->daemon->config.max_jobs_per_user;
+	int64_t has = record_count(request->daemon, request->uid), more = 1;
+
+	if (spec->array && array_spec_parse(spec->array, &array, NULL) == 0)
+		more = (int64_t)idset_count(&array.indices);
+	if (has + more <= most)
+		return true;
+	http_fail(request, 503,
+		  "submit: you have %lld jobs that have not ended, and with this submission it "
+		  "would be more than %lld, which is the limit (max_jobs_per_user); wait for some "
+		  "or cancel them",
+		  (long long)has, (long long)most);
+	return false;
+}
+
 void api_submit_fold(struct request_context *request)
 {
 	_cleanup_(jobspec_finish) struct jobspec spec = {0};
-	const struct config *config = &request->daemon->config;
 	const char *key = http_header(request, "Idempotency-Key");
 
 	jobspec_init(&spec);
@@ -154,13 +260,8 @@ void api_submit_fold(struct request_context *request)
 		return;
 	if (!read_spec(request, &spec) || is_present(request, &spec))
 		return;
-	if (record_count(request->daemon, request->uid) >= config->max_jobs_per_user) {
-		http_fail(request, 503,
-			  "submit: you have %lld jobs that have not ended, which is the limit "
-			  "(max_jobs_per_user); wait for some or cancel them",
-			  (long long)config->max_jobs_per_user);
+	if (!has_room(request, &spec))
 		return;
-	}
 	submit(request, &spec, key);
 }
 

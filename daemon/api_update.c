@@ -11,11 +11,12 @@
 
 #include "common/jobspec.h"
 #include "daemon/api.h"
+#include "daemon/depends.h"
 #include "daemon/machine.h"
 #include "daemon/turn.h"
 
 /* These are decided by other verbs, or once and for all. */
-static const char *const fixed[] = {"hold", "unique", "env", "script", "args", "umask"};
+static const char *const fixed[] = {"hold", "unique", "array", "env", "script", "args", "umask"};
 
 struct found {
 	struct jobspec *spec;
@@ -42,7 +43,6 @@ static int read_row(void *ctx, const struct store_row *row)
 static int current_spec(struct daemon *daemon, const struct record *record, struct jobspec *spec,
 			struct err *err)
 {
-	const char *pending = turn_pending_spec(daemon, record);
 	struct found found = {spec, err};
 	struct store_filter filter = {
 		.uid = -1,
@@ -51,26 +51,51 @@ static int current_spec(struct daemon *daemon, const struct record *record, stru
 		.with_spec = true,
 	};
 
-	if (pending)
-		return read_spec(spec, pending, err);
+	if (record->new_spec)
+		return read_spec(spec, record->new_spec, err);
 	return store_walk(daemon->store, &filter, read_row, &found, err);
 }
 
-static void change(struct request_context *request, struct record *record,
-		   const struct jobspec *spec, const char *detail)
+/* It waits for others from now on. The old list stays when the new one is refused. */
+static int change_dependencies(struct daemon *daemon, struct record *record, const char *after,
+			       enum job_dependence *ret_dependence, struct err *err)
+{
+	char *old = TAKE_PTR(record->after);
+
+	record->after = xstrdup(after);
+	if (depends_add(daemon, record, ret_dependence, err) == 0) {
+		free(old);
+		return 0;
+	}
+	free(record->after);
+	record->after = old;
+	return err_wrap(err, "after");
+}
+
+/* The record does as `spec` says, which differs by `set`. */
+static int change(struct request_context *request, struct record *record,
+		  const struct jobspec *spec, json_t *set, struct err *err)
 {
 	_cleanup_(free_ptr) char *text = api_spec_text(spec);
+	_cleanup_(free_ptr) char *detail = json_dumps(set, JSON_COMPACT);
 	struct job changed = record->job;
+	int r = 0;
 
+	if (json_object_get(set, "after"))
+		r = change_dependencies(request->daemon, record, spec->after, &changed.dependence,
+					err);
+	if (r < 0)
+		return r;
+	record->cancel_if_never = spec->cancel_if_never;
 	api_fill_job(request->daemon, spec, &changed);
 	turn_update(request->daemon, record, &changed, spec->name, text, detail);
+	return 0;
 }
 
 static int update_one(struct request_context *request, struct record *record, void *ctx,
 		      struct err *err)
 {
 	_cleanup_(jobspec_finish) struct jobspec spec = {0};
-	_cleanup_(free_ptr) char *detail = json_dumps(ctx, JSON_COMPACT);
 	int r;
 
 	if (record->job.state != JOB_QUEUED)
@@ -84,10 +109,9 @@ static int update_one(struct request_context *request, struct record *record, vo
 		r = jobspec_validate(&spec, err);
 	if (r == 0)
 		r = api_check_size(request->daemon, &spec, err);
-	if (r != 0)
-		return 400;
-	change(request, record, &spec, detail);
-	return 0;
+	if (r == 0)
+		r = change(request, record, &spec, ctx, err);
+	return r == 0 ? 0 : 400;
 }
 
 void api_update_fold(struct request_context *request)

@@ -12,26 +12,47 @@
 
 #include "common/duration.h"
 
-#define CONFIG_FILE_MAX (1u << 20)
+#define CONFIG_FILE_MAX		  (1u << 20)
+#define BACKFILL_RESERVATIONS_MAX 64
+
+/* What a job is planned to take from being told to end: its default grace. */
+#define PREEMPT_GRACE_NS (40 * NS_PER_S)
 
 static int parse_policy(struct config *config, const char *value, struct err *err)
 {
 	const struct policy *policy = policy_by_name(value);
 
 	if (!policy)
-		return err_set(err, -EINVAL, "'%s' is no policy; write priority or fifo", value);
+		return err_set(err, -EINVAL,
+			       "'%s' is no policy; write priority, fifo, fair or shortest", value);
 	config->sched.policy = policy;
 	return 0;
 }
 
 static int parse_backfill(struct config *config, const char *value, struct err *err)
 {
-	if (STREQ(value, "easy"))
-		config->sched.backfill = BACKFILL_EASY;
-	else if (STREQ(value, "none"))
-		config->sched.backfill = BACKFILL_NONE;
-	else
-		return err_set(err, -EINVAL, "'%s' is no backfill; write easy or none", value);
+	static const struct {
+		const char *name;
+		enum backfill_mode mode;
+	} modes[] = {
+		{"none", BACKFILL_NONE},
+		{"easy", BACKFILL_EASY},
+		{"conservative", BACKFILL_CONSERVATIVE},
+	};
+	int64_t reservations;
+
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++)
+		if (STREQ(modes[i].name, value)) {
+			config->sched.backfill = modes[i].mode;
+			return 0;
+		}
+	if (parse_int64(value, 2, BACKFILL_RESERVATIONS_MAX, &reservations) < 0)
+		return err_set(err, -EINVAL,
+			       "'%s' is no backfill; write easy, none, conservative, or how many "
+			       "jobs hold a reservation (2 to %d)",
+			       value, BACKFILL_RESERVATIONS_MAX);
+	config->sched.backfill = BACKFILL_RESERVE;
+	config->sched.reservations = (unsigned)reservations;
 	return 0;
 }
 
@@ -49,17 +70,60 @@ static int parse_span(const char *value, int64_t min_ms, int64_t *ret_ms, struct
 	return 0;
 }
 
-static int parse_point(struct config *config, const char *value, struct err *err)
+static int parse_span_ns(const char *value, int64_t min_ms, int64_t *ret_ns, struct err *err)
 {
 	int64_t ms = 0;
-	int r = parse_span(value, 0, &ms, err);
+	int r = parse_span(value, min_ms, &ms, err);
 
 	if (r < 0)
 		return r;
 	if (ms > INT64_MAX / NS_PER_MS)
 		return err_set(err, -EINVAL, "'%s' is too long", value);
-	config->sched.params.point_ns = ms * NS_PER_MS;
+	*ret_ns = ms * NS_PER_MS;
 	return 0;
+}
+
+static int parse_point(struct config *config, const char *value, struct err *err)
+{
+	return parse_span_ns(value, 0, &config->sched.params.point_ns, err);
+}
+
+static int parse_halving(struct config *config, const char *value, struct err *err)
+{
+	return parse_span_ns(value, 1000, &config->sched.params.tau_ns, err);
+}
+
+static int parse_cap(struct config *config, const char *value, struct err *err)
+{
+	return parse_span_ns(value, 1000, &config->sched.params.cap_ns, err);
+}
+
+static int parse_half_life(struct config *config, const char *value, struct err *err)
+{
+	return parse_span_ns(value, 0, &config->sched.half_life_ns, err);
+}
+
+static int parse_switch(const char *value, bool *ret_on, struct err *err)
+{
+	if (!STREQ(value, "on") && !STREQ(value, "off"))
+		return err_set(err, -EINVAL, "'%s' is neither on nor off", value);
+	*ret_on = STREQ(value, "on");
+	return 0;
+}
+
+static int parse_preempt(struct config *config, const char *value, struct err *err)
+{
+	return parse_switch(value, &config->sched.preempt.enabled, err);
+}
+
+static int parse_immunity(struct config *config, const char *value, struct err *err)
+{
+	return parse_span_ns(value, 0, &config->sched.preempt.immunity_ns, err);
+}
+
+static int parse_restart(struct config *config, const char *value, struct err *err)
+{
+	return parse_span_ns(value, 0, &config->sched.preempt.restart_ns, err);
 }
 
 static int parse_probe_interval(struct config *config, const char *value, struct err *err)
@@ -134,6 +198,24 @@ static int parse_count(const char *value, int64_t min, int64_t max, int64_t *ret
 	return 0;
 }
 
+static int parse_user_jobs(struct config *config, const char *value, struct err *err)
+{
+	int64_t count = 0;
+	int r = parse_count(value, 0, INT32_MAX, &count, err);
+
+	config->sched.user_limits.max_jobs = (uint32_t)count;
+	return r;
+}
+
+static int parse_user_gpus(struct config *config, const char *value, struct err *err)
+{
+	int64_t count = 0;
+	int r = parse_count(value, 0, INT32_MAX, &count, err);
+
+	config->sched.user_limits.max_gpus = (uint32_t)count;
+	return r;
+}
+
 static int parse_max_jobs(struct config *config, const char *value, struct err *err)
 {
 	return parse_count(value, 1, INT32_MAX, &config->max_jobs_per_user, err);
@@ -168,11 +250,31 @@ static int parse_max_connections_per_user(struct config *config, const char *val
 }
 
 const struct config_key config_keys[] = {
-	{"policy", "priority", "order of the queue: priority or fifo", parse_policy},
-	{"backfill", "easy", "may later jobs pass one that waits for GPUs: easy or none",
+	{"policy", "priority", "order of the queue: priority, fifo, fair or shortest",
+	 parse_policy},
+	{"backfill", "easy",
+	 "who may pass a job that waits for GPUs: easy, none, conservative, or how many jobs hold "
+	 "a "
+	 "reservation",
 	 parse_backfill},
 	{"priority_point", "1h", "waiting that counts as much as one point of priority",
 	 parse_point},
+	{"size_halving", "1h", "shortest: waiting that makes a job count as half its size",
+	 parse_halving},
+	{"size_cap", "7d", "shortest: waiting after which a job goes before all others", parse_cap},
+	{"fair_half_life", "7d", "fair: time in which past use counts half; 0: it never fades",
+	 parse_half_life},
+	{"user_max_running", "0", "jobs of one user that may run at a time; 0: no limit",
+	 parse_user_jobs},
+	{"user_max_gpus", "0", "GPUs that one user's jobs may hold at a time; 0: no limit",
+	 parse_user_gpus},
+	{"preempt", "on", "may preemptible jobs be ended for jobs of higher priority: on or off",
+	 parse_preempt},
+	{"preempt_immunity", "10m", "time after its start in which a job is not preempted",
+	 parse_immunity},
+	{"preempt_restart", "2m",
+	 "what a restart is taken to cost; nobody is preempted to save less waiting",
+	 parse_restart},
 	{"probe_interval", "5s", "time between two looks at the GPUs", parse_probe_interval},
 	{"probe_timeout", "60s", "silence after which the GPU probe is killed and started anew",
 	 parse_probe_timeout},
@@ -207,7 +309,7 @@ const struct config_key config_keys[] = {
 
 void config_init(struct config *config)
 {
-	*config = (struct config){0};
+	*config = (struct config){.sched.preempt.grace_ns = PREEMPT_GRACE_NS};
 	for (const struct config_key *key = config_keys; key->name; key++)
 		if (key->parse(config, key->fallback, NULL) < 0)
 			abort(); /* the table's own defaults */

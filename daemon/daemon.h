@@ -10,11 +10,12 @@
 
 #include <uv.h>
 
-#include "common/hash.h"
 #include "common/gpureport.h"
+#include "common/hash.h"
 #include "common/paths.h"
 #include "daemon/config.h"
 #include "scheduler/core.h"
+#include "scheduler/depend.h"
 #include "store/store.h"
 
 struct attempt;
@@ -23,7 +24,7 @@ struct machine;
 struct prober;
 struct turn;
 
-/* A job that is not over. */
+/* A job that is not over, or the tasks of an array that wait (job.n_tasks). */
 struct record {
 	struct job job;
 	char *name;    /* owned */
@@ -35,15 +36,20 @@ struct record {
 	bool idle_told;	       /* ... and that was acted on */
 	struct attempt
 		*attempt; /* the runner of a starting, running or stopping job; NULL: none yet */
-	char *new_spec;	  /* owned: replaces the stored spec with this turn; NULL */
-	bool dirty;	  /* changed in this turn: in turn->dirty */
+	char *after;	  /* owned: what it depends on, as its spec has it; NULL: nothing */
+	bool cancel_if_never; /* when what it depends on can never be */
+	bool dirty;	      /* changed in this turn: in turn->dirty */
+	bool is_new;	      /* came with this turn: the store does not know it yet */
+	char *new_spec;	      /* owned: to be written with this turn; NULL: what the store has */
+	char *new_owner;      /* owned: of a new job; NULL for a part of one that was split */
+	char *new_key;	      /* owned: of a new job; NULL: none */
 	UT_hash_handle hh;
 };
 
-/* How much of the queue is one user's. */
+/* How many of the jobs that are not over are one user's. */
 struct user {
 	uint32_t uid;
-	int64_t n_records;
+	int64_t n_jobs;
 	UT_hash_handle hh;
 };
 
@@ -61,8 +67,11 @@ struct daemon {
 	char cgroup_reason[256]; /* why there is none, or what it can do */
 	struct store *store;
 	struct sched *sched;
-	struct record *records; /* by id */
-	struct user *users;	/* by uid: those with records */
+	struct record *records; /* by id, of its first task */
+	struct record **arrays; /* owned, borrowed in it: those that stand for several tasks */
+	size_t n_arrays, arrays_capacity;
+	struct depend *depend;
+	struct user *users; /* by uid: those with records */
 	struct machine *machine;
 	struct prober *prober;
 	struct turn *turn;
@@ -73,13 +82,21 @@ struct daemon {
 	uint64_t illegal_events; /* transitions that job_apply refused: a defect when not 0 */
 };
 
-/* Make an empty record of this id and user and add it; find one; take it out and free it. */
-struct record *record_create(struct daemon *daemon, uint64_t id, uint32_t uid);
+/* Make an empty record of these ids and this user and add it; find the one that stands for a job;
+ * take it out and free it. */
+struct record *record_create(struct daemon *daemon, uint64_t id, uint32_t n_tasks, uint32_t uid);
 struct record *record_find(const struct daemon *daemon, uint64_t id);
 void record_destroy(struct daemon *daemon, struct record *record);
 
-/* How many records this user has. */
+/* Leave a record its first n tasks; the others become a record of their own, alike in everything,
+ * which is returned. */
+struct record *record_split(struct daemon *daemon, struct record *record, uint32_t n);
+
+/* How many jobs this user has that are not over. */
 int64_t record_count(const struct daemon *daemon, uint32_t uid);
+
+/* What jobs that probably run equally long have in common: owner, name and size. */
+uint64_t record_likeness(const struct record *record);
 
 /* The record as a store row: borrowed strings, no spec, no owner. */
 struct store_row record_row(const struct record *record);

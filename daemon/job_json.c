@@ -3,6 +3,7 @@
  * A job as JSON. What is not known is null: never a made-up 0.
  */
 #include "daemon/api.h"
+#include "daemon/turn.h"
 #include "scheduler/why.h"
 
 static json_t *time_ms(int64_t ns)
@@ -30,11 +31,31 @@ static void add_request(json_t *object, const struct job *job)
 			    json_integer((json_int_t)job->request.gpu_mem_bytes));
 	json_object_set_new(object, "cpus", json_integer(job->request.cpus));
 	json_object_set_new(object, "mem", json_integer((json_int_t)job->request.mem_bytes));
+	json_object_set_new(object, "preemptible", json_boolean(job->preemptible));
+	json_object_set_new(object, "preempted", json_integer(job->preempted));
 	json_object_set_new(object, "retries", json_integer(job->retries));
 	json_object_set_new(object, "retried", json_integer(job->retried));
 	json_object_set_new(object, "requeue", json_boolean(job->requeue));
 	json_object_set_new(object, "time_limit_ms",
 			    job->limit_ns ? json_integer(job->limit_ns / NS_PER_MS) : json_null());
+}
+
+struct jobspec_identity api_identity(const struct job *job, uint64_t id)
+{
+	return (struct jobspec_identity){
+		.job = id,
+		.array = job->array,
+		.array_index = job->array ? job->array_index + (uint32_t)(id - job->id) : 0,
+	};
+}
+
+void api_set_array(json_t *object, const struct jobspec_identity *identity)
+{
+	json_object_set_new(object, "array",
+			    identity->array ? json_integer((json_int_t)identity->array)
+					    : json_null());
+	json_object_set_new(object, "array_index",
+			    identity->array ? json_integer(identity->array_index) : json_null());
 }
 
 static void add_times(json_t *object, const struct job *job)
@@ -111,9 +132,13 @@ static void add_end(json_t *object, const struct job *job, const char *message)
 json_t *api_job_json(const struct store_row *row)
 {
 	const struct job *job = &row->job;
+	struct jobspec_identity identity;
 	json_t *object = json_object();
 
 	json_object_set_new(object, "id", json_integer((json_int_t)job->id));
+	json_object_set_new(object, "n_tasks", json_integer(job->n_tasks));
+	identity = api_identity(job, job->id);
+	api_set_array(object, &identity);
 	json_object_set_new(object, "revision", json_integer((json_int_t)job->revision));
 	json_object_set_new(object, "uid", json_integer(job->uid));
 	json_object_set_new(object, "name", text_of(row->name));
@@ -125,6 +150,7 @@ json_t *api_job_json(const struct store_row *row)
 	add_gpus(object, row->alloc, &row->usage);
 	add_usage(object, &row->usage);
 	add_end(object, job, row->message);
+	json_object_set_new(object, "start_ms_estimated", json_null());
 	json_object_set_new(object, "reason", json_null());
 	return object;
 }
@@ -140,6 +166,8 @@ json_t *api_record_json(struct daemon *daemon, const struct record *record)
 		return object;
 	sched_why(daemon->sched, &record->job, clock_wall_ns(), &why);
 	why_summary(&why, &summary);
+	json_object_set_new(object, "start_ms_estimated",
+			    time_ms(forecast_start_ns(turn_forecast(daemon), record->job.id)));
 	json_object_set_new(object, "reason",
 			    json_pack("{s:s, s:s}", "code", why_code_name(why.code), "text",
 				      buf_get(&summary)));

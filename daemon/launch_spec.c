@@ -187,6 +187,10 @@ static void make_environment(const struct daemon *daemon, const struct record *r
 	environment_set(&environment, "TGPU_JOB_NAME", "%s", record->name);
 	environment_set(&environment, "TGPU_NUM_GPUS", "%" PRIu32, job->request.num_gpus);
 	environment_set(&environment, "TGPU_RESTART_COUNT", "%" PRIu32, job->attempt - 1);
+	if (job->array) {
+		environment_set(&environment, "TGPU_ARRAY_JOB_ID", "%" PRIu64, job->array);
+		environment_set(&environment, "TGPU_ARRAY_INDEX", "%" PRIu32, job->array_index);
+	}
 	/* By this, what a killed runner has left is found where there is no cgroup. */
 	environment_set(&environment, "TGPU_ATTEMPT", "%s", record->attempt->dir);
 	if (job->request.cpus > 1 && !environment_has(&environment, "OMP_NUM_THREADS"))
@@ -273,12 +277,12 @@ static int make_private_log(const struct daemon *daemon, const struct launch *la
 	return 0;
 }
 
-static int set_logs(const struct daemon *daemon, const struct jobspec *spec, struct launch *launch,
-		    struct err *err)
+static int set_logs(const struct daemon *daemon, const struct jobspec *spec,
+		    const struct jobspec_identity *identity, struct launch *launch, struct err *err)
 {
-	launch->output = spec->output ? jobspec_expand_path(spec, spec->output, launch->job)
+	launch->output = spec->output ? jobspec_expand_path(spec, spec->output, identity)
 				      : launch_default_log(daemon, launch->uid, launch->job);
-	launch->error = spec->error ? jobspec_expand_path(spec, spec->error, launch->job) : NULL;
+	launch->error = spec->error ? jobspec_expand_path(spec, spec->error, identity) : NULL;
 	return spec->output ? 0 : make_private_log(daemon, launch, err);
 }
 
@@ -311,6 +315,7 @@ int launch_spec_make(struct daemon *daemon, const struct record *record, struct 
 		.last_id = record->job.id,
 		.with_spec = true,
 	};
+	struct jobspec_identity identity;
 	int r;
 
 	jobspec_init(&spec);
@@ -319,7 +324,9 @@ int launch_spec_make(struct daemon *daemon, const struct record *record, struct 
 		return r;
 	make_environment(daemon, record, &spec, &launch, ret_port);
 	set_command(&spec, &launch);
-	r = set_logs(daemon, &spec, &launch, err);
+	identity = (struct jobspec_identity){record->job.id, record->job.array,
+					     record->job.array_index};
+	r = set_logs(daemon, &spec, &identity, &launch, err);
 	if (r < 0)
 		return r;
 	launch.attempt = record->job.attempt;

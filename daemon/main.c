@@ -25,6 +25,7 @@
 #include "common/log.h"
 #include "daemon/check_store.h"
 #include "daemon/daemon.h"
+#include "daemon/history.h"
 #include "daemon/http.h"
 #include "daemon/launch.h"
 #include "daemon/machine.h"
@@ -251,9 +252,12 @@ static int set_up(struct daemon *daemon, const struct options *options, struct e
 		snprintf(daemon->cgroup_reason, sizeof(daemon->cgroup_reason),
 			 "the configuration says cgroup = none");
 	daemon->sched = sched_create(&daemon->config.sched);
+	daemon->depend = depend_create();
 	turn_create(daemon);
 	machine_create(daemon);
 	r = launch_init(daemon, err);
+	if (r == 0)
+		history_load_run_times(daemon);
 	if (r == 0)
 		r = recover_load(daemon, err);
 	return r < 0 ? r : prober_create(daemon, err);
@@ -309,6 +313,7 @@ static int serve(struct daemon *daemon, struct options *options, struct err *err
 	uv_signal_start(&term, on_stop_signal, SIGTERM);
 	uv_signal_start(&interrupt, on_stop_signal, SIGINT);
 	take_first_look(daemon);
+	history_load_shares(daemon);
 	if (daemon->stopping)
 		return 0;
 	r = http_create(daemon, err);
@@ -333,6 +338,8 @@ static void tear_down(struct daemon *daemon)
 	machine_destroy(daemon);
 	HASH_ITER (hh, daemon->records, record, next)
 		record_destroy(daemon, record);
+	free(daemon->arrays);
+	depend_destroy(daemon->depend);
 	sched_destroy(daemon->sched);
 	store_close(daemon->store);
 	if (daemon->cgroup)

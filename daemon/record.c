@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of jobs that are not over: created at submit or load, gone when the end is on disk. */
+/*
+ * The table of jobs that are not over: created at submit or load, gone when the end is on disk.
+ *
+ * Invariants: every job is in exactly one record; one that stands for several tasks is in `arrays`
+ * too, which are few, so that any of its ids finds it. Read next: turn.c.
+ */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "daemon/daemon.h"
@@ -12,7 +18,7 @@ static struct user *find_user(const struct daemon *daemon, uint32_t uid)
 	return user;
 }
 
-static void count_record(struct daemon *daemon, uint32_t uid, int change)
+static void count_jobs(struct daemon *daemon, uint32_t uid, int64_t change)
 {
 	struct user *user = find_user(daemon, uid);
 
@@ -21,8 +27,8 @@ static void count_record(struct daemon *daemon, uint32_t uid, int change)
 		user->uid = uid;
 		HASH_ADD(hh, daemon->users, uid, sizeof(user->uid), user);
 	}
-	user->n_records += change;
-	if (user->n_records > 0)
+	user->n_jobs += change;
+	if (user->n_jobs > 0)
 		return;
 	HASH_DEL(daemon->users, user);
 	free(user);
@@ -32,17 +38,34 @@ int64_t record_count(const struct daemon *daemon, uint32_t uid)
 {
 	const struct user *user = find_user(daemon, uid);
 
-	return user ? user->n_records : 0;
+	return user ? user->n_jobs : 0;
 }
 
-struct record *record_create(struct daemon *daemon, uint64_t id, uint32_t uid)
+static void add_array(struct daemon *daemon, struct record *record)
+{
+	xgrow(&daemon->arrays, &daemon->arrays_capacity, daemon->n_arrays + 1,
+	      sizeof(struct record *));
+	daemon->arrays[daemon->n_arrays++] = record;
+}
+
+static void remove_array(struct daemon *daemon, const struct record *record)
+{
+	for (size_t i = 0; i < daemon->n_arrays; i++)
+		if (daemon->arrays[i] == record)
+			daemon->arrays[i] = daemon->arrays[--daemon->n_arrays];
+}
+
+struct record *record_create(struct daemon *daemon, uint64_t id, uint32_t n_tasks, uint32_t uid)
 {
 	struct record *record = xcalloc(1, sizeof(*record));
 
 	job_init(&record->job);
 	record->job.id = id;
+	record->job.n_tasks = n_tasks;
 	record->job.uid = uid;
-	count_record(daemon, uid, 1);
+	count_jobs(daemon, uid, n_tasks);
+	if (n_tasks > 1)
+		add_array(daemon, record);
 	record->usage = usage_none();
 	record->name = xstrdup("");
 	record->alloc = xstrdup("");
@@ -56,19 +79,75 @@ struct record *record_find(const struct daemon *daemon, uint64_t id)
 	struct record *record;
 
 	HASH_FIND(hh, daemon->records, &id, sizeof(id), record);
+	for (size_t i = 0; i < daemon->n_arrays && !record; i++) {
+		const struct job *job = &daemon->arrays[i]->job;
+
+		if (id >= job->id && id - job->id < job->n_tasks)
+			record = daemon->arrays[i];
+	}
 	return record;
+}
+
+struct record *record_split(struct daemon *daemon, struct record *record, uint32_t n)
+{
+	struct job *job = &record->job;
+	uint64_t rest_id = job->id + n;
+	uint32_t n_rest = job->n_tasks - n;
+	struct record *rest;
+
+	assert(n > 0 && n < job->n_tasks && job->alloc.n_parts == 0);
+	job->n_tasks = n;
+	count_jobs(daemon, job->uid, -(int64_t)n_rest);
+	if (n == 1)
+		remove_array(daemon, record);
+	rest = record_create(daemon, rest_id, n_rest, job->uid);
+	rest->job = *job;
+	rest->job.id = rest_id;
+	rest->job.n_tasks = n_rest;
+	rest->job.array_index += n;
+	rest->after = record->after ? xstrdup(record->after) : NULL;
+	rest->cancel_if_never = record->cancel_if_never;
+	replace_string(&rest->name, record->name);
+	replace_string(&rest->message, record->message);
+	return rest;
 }
 
 void record_destroy(struct daemon *daemon, struct record *record)
 {
 	HASH_DEL(daemon->records, record);
-	count_record(daemon, record->job.uid, -1);
+	count_jobs(daemon, record->job.uid, -(int64_t)record->job.n_tasks);
+	if (record->job.n_tasks > 1)
+		remove_array(daemon, record);
 	job_finish(&record->job);
 	free(record->name);
 	free(record->alloc);
 	free(record->message);
+	free(record->after);
 	free(record->new_spec);
+	free(record->new_owner);
+	free(record->new_key);
 	free(record);
+}
+
+/* FNV-1a. */
+static uint64_t hash_bytes(uint64_t hash, const void *data, size_t len)
+{
+	const unsigned char *bytes = data;
+
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+uint64_t record_likeness(const struct record *record)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	hash = hash_bytes(hash, &record->job.uid, sizeof(record->job.uid));
+	hash = hash_bytes(hash, record->name, strlen(record->name));
+	hash = hash_bytes(hash, &record->job.request.num_gpus,
+			  sizeof(record->job.request.num_gpus));
+	return hash ? hash : 1;
 }
 
 struct store_row record_row(const struct record *record)
@@ -79,6 +158,9 @@ struct store_row record_row(const struct record *record)
 		.alloc = record->alloc,
 		.message = record->message,
 		.usage = record->usage,
+		.spec = record->new_spec,
+		.owner = record->new_owner,
+		.key = record->new_key,
 	};
 
 	row.job.alloc = (struct allocation){0};

@@ -27,6 +27,7 @@
 #include "common/jobspec.h"
 #include "common/log.h"
 #include "daemon/attempt.h"
+#include "daemon/depends.h"
 #include "daemon/machine.h"
 #include "daemon/turn.h"
 
@@ -54,21 +55,37 @@ void launch_recover(struct daemon *daemon, struct record *record)
 	attempt_look(attempt);
 }
 
-/* The request, which the store has as numbers, and its GPU type, which only the spec tells. */
-static int restore_type(struct daemon *daemon, struct record *record, const char *text)
+/* What only the spec tells: the GPU type, which is a number of this run, and dependencies. */
+static int restore_from_spec(struct daemon *daemon, struct record *record, const char *text)
 {
 	json_t *spec = json_loads(text ? text : "", 0, NULL);
 	const char *type = json_string_value(json_object_get(spec, "gpu_type"));
+	const char *after = json_string_value(json_object_get(spec, "after"));
 
 	record->job.request.gpu_type = ledger_intern_type(sched_ledger(daemon->sched), type);
+	record->after = after ? xstrdup(after) : NULL;
+	record->cancel_if_never = json_is_true(json_object_get(spec, "cancel_if_never"));
 	json_decref(spec);
 	return spec ? 0 : -EINVAL;
+}
+
+/* A job that waited: for what it waited is found out anew. */
+static void requeue_loaded(struct daemon *daemon, struct record *record)
+{
+	struct err err = {0};
+
+	if (depends_add(daemon, record, &record->job.dependence, &err) < 0) {
+		log_warn("what a job depends on is gone; holding it job=%" PRIu64 " error=\"%s\"",
+			 record->job.id, err.msg);
+		record->job.held = true;
+	}
+	turn_load(daemon, record);
 }
 
 static int load_row(void *ctx, const struct store_row *row)
 {
 	struct daemon *daemon = ctx;
-	struct record *record = record_create(daemon, row->job.id, row->job.uid);
+	struct record *record = record_create(daemon, row->job.id, row->job.n_tasks, row->job.uid);
 
 	record->job = row->job;
 	record->job.alloc = (struct allocation){0};
@@ -77,7 +94,7 @@ static int load_row(void *ctx, const struct store_row *row)
 	replace_string(&record->message, row->message);
 	memcpy(record->boot_id, row->boot_id, sizeof(record->boot_id));
 	record->usage = row->usage;
-	if (restore_type(daemon, record, row->spec) < 0)
+	if (restore_from_spec(daemon, record, row->spec) < 0)
 		return -EUCLEAN;
 	if (!job_state_has_gpus(record->job.state))
 		return 0;
@@ -138,8 +155,8 @@ int recover_load(struct daemon *daemon, struct err *err)
 	HASH_ITER (hh, daemon->records, record, next) {
 		if (job_state_has_gpus(record->job.state))
 			launch_recover(daemon, record);
-		else if (!record->job.held)
-			sched_enqueue(daemon->sched, &record->job, 1);
+		else
+			requeue_loaded(daemon, record);
 	}
 	sweep_directories(daemon);
 	turn_want_pass(daemon);

@@ -15,20 +15,30 @@
 #include <stdlib.h>
 
 #include "common/log.h"
+#include "daemon/depends.h"
 #include "daemon/http.h"
 #include "daemon/launch.h"
 #include "daemon/machine.h"
+#include "scheduler/forecast.h"
+
+/* A job whose dependencies hold, or never will. */
+struct settled {
+	uint64_t job;
+	enum depend_state state;
+};
 
 struct turn {
 	struct daemon *daemon;
 	struct record **dirty; /* borrowed; changed jobs, new ones included */
 	size_t n_dirty, dirty_capacity;
-	struct store_row *inserts; /* rows of new jobs; spec, owner and key owned here */
-	size_t n_inserts, inserts_capacity;
 	struct store_event *events; /* detail owned here */
 	size_t n_events, events_capacity;
 	struct store_drain *drains; /* uuid and reason owned here */
 	size_t n_drains, drains_capacity;
+	struct settled *settled; /* dependencies that have come to something */
+	size_t n_settled, settled_capacity;
+	struct forecast forecast;
+	bool forecast_is_stale;
 	bool want_pass;
 	uv_prepare_t prepare;
 	uv_check_t check;
@@ -63,23 +73,76 @@ static void add_event(struct turn *turn, uint64_t job, int64_t time_ns, const ch
 	};
 }
 
-void turn_submit(struct daemon *daemon, struct record *record, const char *spec, const char *owner,
-		 const char *key)
+/* How long it will run is best known when it begins to wait, and must not change while it does. */
+static void enqueue(struct daemon *daemon, struct record *record)
+{
+	struct job *job = &record->job;
+
+	job->likeness = record_likeness(record);
+	job->predicted_ns = predict_run(sched_predictor(daemon->sched), job->likeness);
+	sched_enqueue(daemon->sched, job, job->n_tasks);
+}
+
+void turn_submit(struct daemon *daemon, struct record *record)
+{
+	record->is_new = true;
+	add_event(daemon->turn, record->job.id, record->job.submit_ns, "submit", "");
+	turn_touch(daemon, record);
+	if (job_is_eligible(&record->job))
+		enqueue(daemon, record);
+	turn_want_pass(daemon);
+}
+
+void turn_load(struct daemon *daemon, struct record *record)
+{
+	if (job_is_eligible(&record->job))
+		enqueue(daemon, record);
+}
+
+/* Split a record; the scheduler is the caller's business. */
+static struct record *split(struct daemon *daemon, struct record *record, uint32_t n)
+{
+	struct record *rest = record_split(daemon, record, n);
+
+	rest->is_new = true;
+	depends_share(daemon, record, rest);
+	turn_touch(daemon, record);
+	turn_touch(daemon, rest);
+	return rest;
+}
+
+struct record *turn_carve(struct daemon *daemon, struct record *record, uint64_t first,
+			  uint64_t last)
+{
+	const struct job *job = &record->job;
+	bool waits = job_is_eligible(job);
+	struct record *before = NULL, *behind = NULL;
+
+	if (first <= job->id && last >= job->id + job->n_tasks - 1)
+		return record;
+	if (waits)
+		sched_dequeue(daemon->sched, job);
+	if (first > job->id) {
+		before = record;
+		record = split(daemon, record, (uint32_t)(first - job->id));
+	}
+	if (last < record->job.id + record->job.n_tasks - 1)
+		behind = split(daemon, record, (uint32_t)(last - record->job.id + 1));
+	if (waits && before)
+		enqueue(daemon, before);
+	if (waits && behind)
+		enqueue(daemon, behind);
+	if (waits)
+		enqueue(daemon, record);
+	return record;
+}
+
+void turn_settle(struct daemon *daemon, uint64_t job, enum depend_state state)
 {
 	struct turn *turn = daemon->turn;
 
-	xgrow(&turn->inserts, &turn->inserts_capacity, turn->n_inserts + 1, sizeof(*turn->inserts));
-	turn->inserts[turn->n_inserts++] = (struct store_row){
-		.job.id = record->job.id,
-		.job.uid = record->job.uid,
-		.spec = xstrdup(spec),
-		.owner = xstrdup(owner),
-		.key = key ? xstrdup(key) : NULL,
-	};
-	add_event(turn, record->job.id, record->job.submit_ns, "submit", "");
-	turn_touch(daemon, record);
-	if (!record->job.held)
-		sched_enqueue(daemon->sched, &record->job, 1);
+	xgrow(&turn->settled, &turn->settled_capacity, turn->n_settled + 1, sizeof(*turn->settled));
+	turn->settled[turn->n_settled++] = (struct settled){job, state};
 	turn_want_pass(daemon);
 }
 
@@ -102,34 +165,13 @@ uint64_t turn_find_key(const struct daemon *daemon, uint32_t uid, const char *ke
 {
 	const struct turn *turn = daemon->turn;
 
-	for (size_t i = 0; i < turn->n_inserts; i++)
-		if (turn->inserts[i].key && turn->inserts[i].job.uid == uid &&
-		    STREQ(turn->inserts[i].key, key))
-			return turn->inserts[i].job.id;
+	for (size_t i = 0; i < turn->n_dirty; i++) {
+		const struct record *record = turn->dirty[i];
+
+		if (record->new_key && record->job.uid == uid && STREQ(record->new_key, key))
+			return record->job.id;
+	}
 	return 0;
-}
-
-static struct store_row *insert_of(struct turn *turn, uint64_t id)
-{
-	size_t at;
-
-	if (turn->n_inserts == 0 || id < turn->inserts[0].job.id)
-		return NULL;
-	at = (size_t)(id - turn->inserts[0].job.id); /* ids are given out one after the other */
-	assert(at < turn->n_inserts && turn->inserts[at].job.id == id);
-	return &turn->inserts[at];
-}
-
-const char *turn_pending_spec(const struct daemon *daemon, const struct record *record)
-{
-	const struct store_row *insert = insert_of(daemon->turn, record->job.id);
-
-	return insert ? insert->spec : record->new_spec;
-}
-
-static bool is_waiting(const struct job *job)
-{
-	return job->state == JOB_QUEUED && !job->held;
 }
 
 /* The job is in the queue by what it asks for, so it is taken out before that changes. */
@@ -138,9 +180,8 @@ void turn_update(struct daemon *daemon, struct record *record, const struct job 
 {
 	struct job_event update = job_event_make(JOB_EVENT_UPDATE, clock_wall_ns());
 	struct job *job = &record->job;
-	struct store_row *insert;
 
-	if (is_waiting(job))
+	if (job_is_eligible(job))
 		sched_dequeue(daemon->sched, job);
 	job->request = changed->request;
 	job->priority = changed->priority;
@@ -148,34 +189,50 @@ void turn_update(struct daemon *daemon, struct record *record, const struct job 
 	job->retries = changed->retries;
 	job->begin_ns = changed->begin_ns;
 	job->limit_ns = changed->limit_ns;
-	if (is_waiting(job))
-		sched_enqueue(daemon->sched, job, 1);
+	job->preemptible = changed->preemptible;
+	job->dependence = changed->dependence;
 	replace_string(&record->name, name);
-	insert = insert_of(daemon->turn, job->id);
-	if (insert)
-		replace_string((char **)&insert->spec, spec); /* submitted in this very turn */
-	else
-		replace_string(&record->new_spec, spec);
+	replace_string(&record->new_spec, spec);
+	if (job_is_eligible(job))
+		enqueue(daemon, record);
 	turn_apply(daemon, record, &update, detail);
 }
 
 /* What the scheduler must know of a change. Its own decisions it has booked already (PLACE). */
-static void tell_scheduler(struct daemon *daemon, const struct job *job, bool was_waiting,
-			   bool had_gpus, int64_t now_ns)
+static void tell_scheduler(struct daemon *daemon, struct record *record, bool was_eligible,
+			   enum job_state from, int64_t now_ns)
 {
-	if (was_waiting && !is_waiting(job) && job->state != JOB_STARTING)
+	struct job *job = &record->job;
+	bool had_gpus = job_state_has_gpus(from);
+
+	if (was_eligible && !job_is_eligible(job) && job->state != JOB_STARTING)
 		sched_dequeue(daemon->sched, job);
+	if (job->state == JOB_STOPPING && from != JOB_STOPPING)
+		sched_leave(daemon->sched, job->id, now_ns);
 	if (had_gpus && !job_state_has_gpus(job->state))
 		sched_release(daemon->sched, job->id, now_ns);
-	if (!was_waiting && is_waiting(job))
-		sched_enqueue(daemon->sched, job, 1);
+	if (!was_eligible && job_is_eligible(job))
+		enqueue(daemon, record);
+}
+
+/* An attempt is over. */
+static void end_attempt(struct daemon *daemon, struct record *record, const struct allocation *held,
+			const char *detail)
+{
+	const struct job *job = &record->job;
+
+	machine_gpus_released(daemon, held, job);
+	replace_string(&record->message, detail);
+	if (job->state == JOB_FINISHED && job->start_ns != TIME_UNKNOWN)
+		predict_learn(sched_predictor(daemon->sched), job->likeness,
+			      job->end_ns - job->start_ns);
 }
 
 int turn_apply(struct daemon *daemon, struct record *record, struct job_event *event,
 	       const char *detail)
 {
 	struct job *job = &record->job;
-	bool was_waiting = is_waiting(job), had_gpus = job_state_has_gpus(job->state);
+	bool was_eligible = job_is_eligible(job), had_gpus = job_state_has_gpus(job->state);
 	_cleanup_(allocation_finish) struct allocation held = allocation_dup(&job->alloc);
 	enum job_state from = job->state;
 
@@ -185,10 +242,12 @@ int turn_apply(struct daemon *daemon, struct record *record, struct job_event *e
 			  job_state_name(from), job_event_name(event->type));
 		return JOB_ILLEGAL;
 	}
-	tell_scheduler(daemon, job, was_waiting, had_gpus, event->time_ns);
-	if (had_gpus && !job_state_has_gpus(job->state)) {
-		machine_gpus_released(daemon, &held, job);
-		replace_string(&record->message, detail);
+	tell_scheduler(daemon, record, was_eligible, from, event->time_ns);
+	if (had_gpus && !job_state_has_gpus(job->state))
+		end_attempt(daemon, record, &held, detail);
+	if (job_state_is_final(job->state)) {
+		depend_remove(daemon->depend, job->id);
+		depends_end(daemon, job);
 	}
 	add_event(daemon->turn, job->id, event->time_ns, job_event_name(event->type), detail);
 	turn_touch(daemon, record);
@@ -196,64 +255,132 @@ int turn_apply(struct daemon *daemon, struct record *record, struct job_event *e
 	return 0;
 }
 
+/* What a job depends on has come to be: it may run. */
+static void fold_met(struct daemon *daemon, struct record *record)
+{
+	record->job.dependence = JOB_INDEPENDENT;
+	turn_note(daemon, record, "dependencies-met", "");
+	if (job_is_eligible(&record->job))
+		enqueue(daemon, record);
+}
+
+/* It never will. */
+static void fold_never(struct daemon *daemon, struct record *record)
+{
+	static const char why[] = "a job that it depends on did not end as it was to";
+	struct job_event cancel = job_event_make(JOB_EVENT_CANCEL, clock_wall_ns());
+
+	record->job.dependence = JOB_NEVER;
+	if (record->cancel_if_never) {
+		replace_string(&record->message, why);
+		turn_apply(daemon, record, &cancel, why);
+	} else {
+		turn_note(daemon, record, "dependency-never", why);
+	}
+}
+
+/* Fold what dependencies have come to. Cancelling may settle others: those are appended. */
+static void settle(struct daemon *daemon)
+{
+	struct turn *turn = daemon->turn;
+
+	for (size_t i = 0; i < turn->n_settled; i++) {
+		struct settled settled = turn->settled[i];
+		struct record *record = record_find(daemon, settled.job);
+
+		if (!record || record->job.id != settled.job || record->job.state != JOB_QUEUED)
+			continue;
+		if (settled.state == DEPEND_MET)
+			fold_met(daemon, record);
+		else if (settled.state == DEPEND_NEVER)
+			fold_never(daemon, record);
+	}
+	turn->n_settled = 0;
+}
+
+static void place(struct daemon *daemon, struct decision *decision, int64_t now_ns)
+{
+	struct record *record = record_find(daemon, decision->job);
+	struct job_event event = {.type = JOB_EVENT_PLACE, .time_ns = now_ns};
+	_cleanup_(buf_finish) struct buf where = {0};
+
+	if (record->job.n_tasks > 1)
+		split(daemon, record, 1);
+	event.alloc = decision->alloc;
+	decision->alloc = (struct allocation){0};
+	free(record->alloc);
+	record->alloc = machine_format_allocation(daemon, &event.alloc);
+	memcpy(record->boot_id, daemon->boot_id, sizeof(record->boot_id));
+	record->usage = usage_none();
+	machine_describe_allocation(daemon, &event.alloc, &where);
+	turn_apply(daemon, record, &event, buf_get(&where));
+}
+
+static void preempt(struct daemon *daemon, const struct decision *decision, int64_t now_ns)
+{
+	struct record *record = record_find(daemon, decision->job);
+	struct job_event stop = job_event_make(JOB_EVENT_STOP, now_ns);
+	char detail[64];
+
+	stop.cause = JOB_CAUSE_PREEMPTED;
+	snprintf(detail, sizeof(detail), "to make room for job %" PRIu64, decision->beneficiary);
+	log_info("a job makes room job=%" PRIu64 " for=%" PRIu64, decision->job,
+		 decision->beneficiary);
+	turn_apply(daemon, record, &stop, detail);
+}
+
 static void decide(struct daemon *daemon)
 {
 	_cleanup_(decisions_finish) struct decisions decisions = {0};
 	int64_t now_ns = clock_wall_ns();
 
+	settle(daemon);
 	if (!daemon->turn->want_pass)
 		return;
-	daemon->turn->want_pass = false;
 	sched_pass(daemon->sched, now_ns, &decisions);
-	for (size_t i = 0; i < decisions.n; i++) {
-		struct record *record = record_find(daemon, decisions.items[i].job);
-		struct job_event place = {.type = JOB_EVENT_PLACE, .time_ns = now_ns};
-		_cleanup_(buf_finish) struct buf where = {0};
-
-		place.alloc = decisions.items[i].alloc;
-		decisions.items[i].alloc = (struct allocation){0};
-		free(record->alloc);
-		record->alloc = machine_format_allocation(daemon, &place.alloc);
-		memcpy(record->boot_id, daemon->boot_id, sizeof(record->boot_id));
-		record->usage = usage_none();
-		machine_describe_allocation(daemon, &place.alloc, &where);
-		turn_apply(daemon, record, &place, buf_get(&where));
-	}
+	daemon->turn->forecast_is_stale = true;
+	for (size_t i = 0; i < decisions.n; i++)
+		if (decisions.items[i].kind == DECISION_START)
+			place(daemon, &decisions.items[i], now_ns);
+		else
+			preempt(daemon, &decisions.items[i], now_ns);
 	daemon->turn->want_pass = false; /* placing asked for a pass; it is the one just done */
 }
 
-/* Sort the changed jobs into new and known ones. New jobs are in `dirty` in order of insertion. */
-static size_t fill_rows(struct turn *turn, struct store_row *updates)
+/* So far ahead people look; it costs some microseconds each. */
+#define FORECAST_JOBS 200
+
+const struct forecast *turn_forecast(struct daemon *daemon)
 {
-	size_t n = 0, new = 0;
+	struct turn *turn = daemon->turn;
 
-	for (size_t i = 0; i < turn->n_dirty; i++) {
-		const struct record *record = turn->dirty[i];
-		struct store_row row = record_row(record);
-
-		if (new < turn->n_inserts && turn->inserts[new].job.id == record->job.id) {
-			row.spec = turn->inserts[new].spec;
-			row.owner = turn->inserts[new].owner;
-			row.key = turn->inserts[new].key;
-			turn->inserts[new ++] = row;
-		} else {
-			assert(!insert_of(turn, record->job.id));
-			row.spec = record->new_spec;
-			updates[n++] = row;
-		}
+	if (turn->forecast_is_stale) {
+		forecast_finish(&turn->forecast);
+		forecast_make(daemon->sched, clock_wall_ns(), FORECAST_JOBS, &turn->forecast);
+		turn->forecast_is_stale = false;
 	}
-	return n;
+	return &turn->forecast;
+}
+
+/* Sort the changed jobs into new and known ones. */
+static void fill_rows(const struct turn *turn, struct store_batch *batch, struct store_row *rows)
+{
+	struct store_row *inserts = rows, *updates = rows + turn->n_dirty;
+
+	for (size_t i = 0; i < turn->n_dirty; i++)
+		if (turn->dirty[i]->is_new)
+			inserts[batch->n_inserts++] = record_row(turn->dirty[i]);
+		else
+			updates[batch->n_updates++] = record_row(turn->dirty[i]);
+	batch->inserts = inserts;
+	batch->updates = updates;
 }
 
 static void commit(struct daemon *daemon)
 {
 	struct turn *turn = daemon->turn;
-	_cleanup_(free_ptr) struct store_row *updates = xcalloc(turn->n_dirty, sizeof(*updates));
+	_cleanup_(free_ptr) struct store_row *rows = xcalloc(2 * turn->n_dirty, sizeof(*rows));
 	struct store_batch batch = {
-		.n_updates = fill_rows(turn, updates),
-		.updates = updates,
-		.inserts = turn->inserts,
-		.n_inserts = turn->n_inserts,
 		.events = turn->events,
 		.n_events = turn->n_events,
 		.drains = turn->drains,
@@ -261,6 +388,7 @@ static void commit(struct daemon *daemon)
 	};
 	struct err err = {0};
 
+	fill_rows(turn, &batch, rows);
 	if (store_commit(daemon->store, &batch, &daemon->revision, &err) < 0) {
 		log_error("cannot write the state, so nothing more is promised: stopping "
 			  "error=\"%s\"",
@@ -273,16 +401,11 @@ static void commit(struct daemon *daemon)
 
 static void forget_written(struct turn *turn)
 {
-	for (size_t i = 0; i < turn->n_inserts; i++) {
-		free((char *)turn->inserts[i].spec);
-		free((char *)turn->inserts[i].owner);
-		free((char *)turn->inserts[i].key);
-	}
 	for (size_t i = 0; i < turn->n_events; i++)
 		free((char *)turn->events[i].detail);
 	for (size_t i = 0; i < turn->n_drains; i++)
 		store_drain_finish(&turn->drains[i]);
-	turn->n_inserts = turn->n_events = turn->n_drains = 0;
+	turn->n_events = turn->n_drains = 0;
 }
 
 /* Carry out what the committed states ask for. May change jobs: those are dirty for the next round.
@@ -295,8 +418,10 @@ static void act(struct daemon *daemon)
 
 	turn->n_dirty = turn->dirty_capacity = 0;
 	for (size_t i = 0; i < n; i++) {
-		acting[i]->dirty = false;
+		acting[i]->dirty = acting[i]->is_new = false;
 		free(TAKE_PTR(acting[i]->new_spec));
+		free(TAKE_PTR(acting[i]->new_owner));
+		free(TAKE_PTR(acting[i]->new_key));
 	}
 	for (size_t i = 0; i < n; i++) {
 		launch_act(daemon, acting[i]);
@@ -353,6 +478,7 @@ void turn_create(struct daemon *daemon)
 	struct turn *turn = xcalloc(1, sizeof(*turn));
 
 	turn->daemon = daemon;
+	turn->forecast_is_stale = true;
 	daemon->turn = turn;
 	uv_prepare_init(&daemon->loop, &turn->prepare);
 	uv_check_init(&daemon->loop, &turn->check);
@@ -372,7 +498,8 @@ void turn_destroy(struct daemon *daemon)
 		return;
 	forget_written(turn);
 	free(turn->dirty);
-	free(turn->inserts);
+	free(turn->settled);
+	forecast_finish(&turn->forecast);
 	free(turn->events);
 	free(turn->drains);
 	free(turn);

@@ -10,27 +10,40 @@
 #pragma once
 
 #include "daemon/daemon.h"
+#include "scheduler/forecast.h"
 
 void turn_create(struct daemon *daemon);
 void turn_destroy(struct daemon *daemon);
 
 /*
- * A new job: takes over `record` (queued) and writes spec, owner and key with the turn's commit.
- * The texts are copied. `key` may be NULL.
+ * A new job: takes over `record` (queued, its dependence settled). Its new_spec, new_owner and
+ * new_key are written with the turn's commit; those of a further part of an array are NULL.
  */
-void turn_submit(struct daemon *daemon, struct record *record, const char *spec, const char *owner,
-		 const char *key);
+void turn_submit(struct daemon *daemon, struct record *record);
+
+/*
+ * The record of just the jobs first .. last, which `record` stands for: what is left of it becomes
+ * records of its own.
+ */
+struct record *turn_carve(struct daemon *daemon, struct record *record, uint64_t first,
+			  uint64_t last);
+
+/* A job that waited when the last daemon ended waits again. */
+void turn_load(struct daemon *daemon, struct record *record);
+
+/* What a waiting job depends on has come to be, or never will: folded within the turn. */
+void turn_settle(struct daemon *daemon, uint64_t job, enum depend_state state);
+
+/* When the first jobs in the queue will start, as of the last pass. Made when first asked for. */
+const struct forecast *turn_forecast(struct daemon *daemon);
 
 /*
  * A waiting job asks for something else from now on: `changed` has the new request, priority,
- * requeue, retries, begin and limit; name and spec (JSON) are copied. The caller has checked them,
- * and that the job is queued.
+ * requeue, retries, begin, limit and what it depends on; name and spec (JSON) are copied. The
+ * caller has checked them, and that the job is queued.
  */
 void turn_update(struct daemon *daemon, struct record *record, const struct job *changed,
 		 const char *name, const char *spec, const char *detail);
-
-/* The spec of a job as this turn has changed it and not yet written; NULL: the store has it. */
-const char *turn_pending_spec(const struct daemon *daemon, const struct record *record);
 
 /* A line in a job's history that changes nothing of it. */
 void turn_note(struct daemon *daemon, struct record *record, const char *event, const char *detail);

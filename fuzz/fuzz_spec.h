@@ -36,7 +36,8 @@ static inline void fuzz_check_spec(struct jobspec *spec)
 		return;
 	}
 	shown = jobspec_describe_command(spec);
-	path = jobspec_expand_path(spec, spec->output ? spec->output : "%x-%j", 12);
+	path = jobspec_expand_path(spec, spec->output ? spec->output : "%x-%j-%A-%a",
+				   &(struct jobspec_identity){.job = 12, .array = 10});
 	fuzz_check(path[0] == '/' && shown[0] != '\0');
 	object = jobspec_to_json(spec);
 	first = json_dumps(object, JSON_COMPACT);

@@ -297,6 +297,20 @@ void sched_release(struct sched *sched, uint64_t job, int64_t now_ns)
 	runnings_remove(sched->runnings, running);
 }
 
+void sched_leave(struct sched *sched, uint64_t job, int64_t now_ns)
+{
+	struct running *running = runnings_find(sched->runnings, job);
+	int64_t gone_ns = time_add(now_ns, sched->config.preempt.grace_ns);
+
+	if (!running)
+		return;
+	running->leaving = true;
+	if (gone_ns < running->end_ns) {
+		runnings_set_end(sched->runnings, running, gone_ns);
+		conservative_restart(&sched->conservative);
+	}
+}
+
 bool sched_is_running(const struct sched *sched, uint64_t job)
 {
 	return runnings_find(sched->runnings, job);

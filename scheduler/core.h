@@ -99,6 +99,9 @@ void sched_adopt(struct sched *sched, const struct job *job);
 /* A started or adopted job is over at now_ns: its resources are free. Harmless for others. */
 void sched_release(struct sched *sched, uint64_t job, int64_t now_ns);
 
+/* A running job was told to end: it will be gone, as is planned, a grace from now. */
+void sched_leave(struct sched *sched, uint64_t job, int64_t now_ns);
+
 /* Is this job among the running ones? */
 bool sched_is_running(const struct sched *sched, uint64_t job);
 

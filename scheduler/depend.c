@@ -125,6 +125,11 @@ const struct depend_edge *depend_edges(const struct depend *depend, uint64_t job
 	return child ? child->edges : NULL;
 }
 
+size_t depend_count(const struct depend *depend)
+{
+	return depend->n;
+}
+
 void depend_remove(struct depend *depend, uint64_t job)
 {
 	if (find(depend, job))

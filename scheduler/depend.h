@@ -51,6 +51,9 @@ enum depend_state depend_state(const struct depend *depend, uint64_t job);
 /* What a job depends on; NULL when it is not remembered. Borrowed. */
 const struct depend_edge *depend_edges(const struct depend *depend, uint64_t job, size_t *ret_n);
 
+/* How many jobs are remembered. */
+size_t depend_count(const struct depend *depend);
+
 /* It is gone (cancelled). Harmless when it is not there. */
 void depend_remove(struct depend *depend, uint64_t job);
 

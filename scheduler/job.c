@@ -98,6 +98,7 @@ void job_init(struct job *job)
 {
 	*job = (struct job){
 		.state = JOB_QUEUED,
+		.n_tasks = 1,
 		.exit_code = -1,
 		.cancelled_by = -1,
 		.cpu_ns = -1,
@@ -287,6 +288,10 @@ const char *job_fault(const struct job *job, bool holds)
 		return holds ? "holds GPUs or CPUs though it does not run" : "runs on nothing";
 	if (holds && job->attempt == 0)
 		return "runs but was never started";
+	if (job->n_tasks == 0 || (job->n_tasks > 1 && job->array == 0))
+		return "stands for several jobs that are no array";
+	if (job->n_tasks > 1 && job->state != JOB_QUEUED && job->state != JOB_CANCELLED)
+		return "stands for several jobs, but is past waiting";
 	if (states[job->state].final && job->end_ns == TIME_UNKNOWN)
 		return "is over but has no end";
 	if (job->state == JOB_STOPPING && job->stop_ns == TIME_UNKNOWN)

@@ -111,11 +111,14 @@ struct job {
 	bool kill_now;	  /* its end was asked for without grace */
 	bool preemptible; /* may be told to make room for a job of higher priority */
 	int32_t priority;
-	uint32_t attempt;     /* starts so far; names the attempt's directory and cgroup */
-	uint32_t retries;     /* how often it may begin again after it failed by itself */
-	uint32_t retried;     /* how often it has */
-	uint32_t preempted;   /* how often it has made room */
-	uint64_t array;	      /* id of the first task of the array it belongs to; 0: to none */
+	uint32_t attempt;   /* starts so far; names the attempt's directory and cgroup */
+	uint32_t retries;   /* how often it may begin again after it failed by itself */
+	uint32_t retried;   /* how often it has */
+	uint32_t preempted; /* how often it has made room */
+	uint32_t n_tasks;   /* how many jobs this stands for: it and those with the ids that follow,
+			       alike in everything, which are tasks of an array that wait; else 1 */
+	uint64_t array;	    /* id of the first task of the array it belongs to; 0: to none */
+	uint32_t array_index; /* in its array; of the first of n_tasks */
 	uint32_t array_limit; /* tasks of that array that may run at a time; 0: all */
 	struct request request;
 	struct allocation alloc; /* empty unless starting, running or stopping */

@@ -68,8 +68,8 @@ static struct entry *entry_create(const struct store_row *row, uint64_t revision
 	struct entry *entry = xcalloc(1, sizeof(*entry));
 
 	entry->row.job.uid = row->job.uid;
-	entry->row.spec = xstrdup(row->spec);
-	entry->row.owner = xstrdup(row->owner);
+	entry->row.spec = dup_or_null(row->spec);
+	entry->row.owner = dup_or_null(row->owner);
 	entry->row.key = dup_or_null(row->key);
 	if (row->key)
 		entry->user_key = xasprintf("%" PRIu32 "/%s", row->job.uid, row->key);
@@ -237,8 +237,8 @@ static int memory_commit(struct store *store, const struct store_batch *batch,
 		return r;
 	}
 	for (size_t i = 0; i < batch->n_inserts; i++)
-		if (batch->inserts[i].job.id > memory->last_id)
-			memory->last_id = batch->inserts[i].job.id;
+		if (store_last_task(&batch->inserts[i].job) > memory->last_id)
+			memory->last_id = store_last_task(&batch->inserts[i].job);
 	for (size_t i = 0; i < batch->n_updates; i++)
 		update(memory, &batch->updates[i], revision);
 	for (size_t i = 0; i < batch->n_events; i++)
@@ -247,6 +247,17 @@ static int memory_commit(struct store *store, const struct store_batch *batch,
 		set_drain(memory, &batch->drains[i]);
 	*ret_revision = memory->revision = revision;
 	return 0;
+}
+
+/* What a task of an array has in common with the first of them. */
+static void share_spec(const struct memory_store *memory, struct store_row *row)
+{
+	const struct entry *first = row->job.array ? find_entry(memory, row->job.array) : NULL;
+
+	if (first && !row->spec)
+		row->spec = first->row.spec;
+	if (first && !row->owner)
+		row->owner = first->row.owner;
 }
 
 static int memory_walk(struct store *store, const struct store_filter *filter, store_row_fn *fn,
@@ -263,7 +274,9 @@ static int memory_walk(struct store *store, const struct store_filter *filter, s
 
 		if (!store_filter_matches(filter, &row.job))
 			continue;
-		if (!filter->with_spec)
+		if (filter->with_spec)
+			share_spec(memory, &row);
+		else
 			row.spec = row.owner = NULL;
 		r = fn(ctx, &row);
 		if (++n_found == filter->limit)

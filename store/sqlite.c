@@ -37,7 +37,10 @@ static const char *const texts[STMT_COUNT] = {
 	[STMT_BEGIN] = "BEGIN IMMEDIATE",
 	[STMT_COMMIT] = "COMMIT",
 	[STMT_INSERT_SPEC] = "INSERT INTO spec (job, spec, owner) VALUES (?1, ?2, ?3)",
-	[STMT_UPDATE_SPEC] = "UPDATE spec SET spec = ?2 WHERE job = ?1",
+	/* A task of an array has its own from then on. */
+	[STMT_UPDATE_SPEC] = "INSERT INTO spec (job, spec, owner) SELECT ?1, ?2, owner FROM spec "
+			     "WHERE job IN (?1, (SELECT array FROM job WHERE id = ?1)) LIMIT 1 "
+			     "ON CONFLICT (job) DO UPDATE SET spec = excluded.spec",
 	[STMT_INSERT_EVENT] = "INSERT INTO event (job, revision, n, time_ns, event, detail) "
 			      "VALUES (?1, ?2, ?3, nullif(?4, 0), ?5, nullif(?6, ''))",
 	[STMT_UPDATE_META] = "UPDATE meta SET last_id = ?1, revision = ?2",
@@ -112,7 +115,7 @@ static int insert(struct sqlite_store *sqlite, const struct store_row *row, uint
 	sqlite3_stmt *spec = sqlite->stmts[STMT_INSERT_SPEC];
 	int r = run_row(sqlite, STMT_INSERT_JOB, row, revision, err);
 
-	if (r < 0)
+	if (r < 0 || !row->spec)
 		return r;
 	sqlite3_bind_int64(spec, 1, (int64_t)row->job.id);
 	sqlite3_bind_text(spec, 2, row->spec, -1, SQLITE_STATIC);
@@ -212,8 +215,8 @@ static int sqlite_commit(struct store *store, const struct store_batch *batch,
 	int r;
 
 	for (size_t i = 0; i < batch->n_inserts; i++)
-		if (batch->inserts[i].job.id > last_id)
-			last_id = batch->inserts[i].job.id;
+		if (store_last_task(&batch->inserts[i].job) > last_id)
+			last_id = store_last_task(&batch->inserts[i].job);
 	r = write_batch(sqlite, batch, last_id, revision, err);
 	if (r == 0)
 		r = run(sqlite, STMT_COMMIT, err);
@@ -262,6 +265,9 @@ static enum walk_path walk_path(const struct store_filter *filter)
 	return filter->final_only ? WALK_FINAL : WALK_ALL;
 }
 
+/* The row that has job ?1 may begin at an earlier task. */
+#define FIRST_ROW "coalesce((SELECT max(id) FROM job WHERE id <= ?1), ?1)"
+
 /* LEFT JOIN, so that a job whose spec is gone is noticed instead of skipped. */
 static void walk_sql(const struct store_filter *filter, struct buf *sql)
 {
@@ -269,12 +275,15 @@ static void walk_sql(const struct store_filter *filter, struct buf *sql)
 
 	buf_puts(sql, "SELECT ");
 	sqlite_row_columns(sql);
-	buf_printf(sql, "%s FROM %s", filter->with_spec ? ", spec.spec, spec.owner" : "",
-		   walk_paths[path].from);
 	if (filter->with_spec)
-		buf_puts(sql, " LEFT JOIN spec ON spec.job = job.id");
-	buf_printf(sql, " WHERE id BETWEEN ?1 AND ?2%s ORDER BY id %s", walk_paths[path].where,
-		   filter->newest_first ? "DESC" : "ASC");
+		buf_puts(sql,
+			 ", coalesce(own.spec, shared.spec), coalesce(own.owner, shared.owner)");
+	buf_printf(sql, " FROM %s", walk_paths[path].from);
+	if (filter->with_spec)
+		buf_puts(sql, " LEFT JOIN spec AS own ON own.job = job.id"
+			      " LEFT JOIN spec AS shared ON shared.job = job.array");
+	buf_printf(sql, " WHERE id BETWEEN " FIRST_ROW " AND ?2%s ORDER BY id %s",
+		   walk_paths[path].where, filter->newest_first ? "DESC" : "ASC");
 }
 
 static sqlite3_stmt **walk_slot(struct sqlite_store *sqlite, const struct store_filter *filter)

@@ -18,6 +18,7 @@ static void check_row(const struct store_row *row)
 	assert(row->job.request.mem_bytes <= INT64_MAX);
 	assert(row->job.request.gpu_mem_bytes <= INT64_MAX);
 	assert(row->name && row->alloc && row->message);
+	assert(row->job.n_tasks > 0);
 	assert(memchr(row->boot_id, '\0', sizeof(row->boot_id)));
 }
 
@@ -25,7 +26,9 @@ static void check_batch(const struct store_batch *batch)
 {
 	for (size_t i = 0; i < batch->n_inserts; i++) {
 		check_row(&batch->inserts[i]);
-		assert(batch->inserts[i].spec && batch->inserts[i].owner);
+		assert((batch->inserts[i].spec && batch->inserts[i].owner) ||
+		       (batch->inserts[i].job.array != 0 &&
+			batch->inserts[i].job.array != batch->inserts[i].job.id));
 	}
 	for (size_t i = 0; i < batch->n_updates; i++)
 		check_row(&batch->updates[i]);
@@ -92,6 +95,11 @@ int store_walk_drains(struct store *store, store_drain_fn *fn, void *ctx, struct
 	return r;
 }
 
+uint64_t store_last_task(const struct job *job)
+{
+	return job->id + job->n_tasks - 1;
+}
+
 bool store_filter_matches(const struct store_filter *filter, const struct job *job)
 {
 	bool final = job_state_is_final(job->state);
@@ -99,7 +107,7 @@ bool store_filter_matches(const struct store_filter *filter, const struct job *j
 	return !(filter->active_only && final) && !(filter->final_only && !final) &&
 	       (filter->states == 0 || (filter->states & (1u << job->state))) &&
 	       (filter->uid < 0 || filter->uid == job->uid) &&
-	       (filter->first_id == 0 || filter->first_id <= job->id) &&
+	       (filter->first_id == 0 || filter->first_id <= store_last_task(job)) &&
 	       (filter->last_id == 0 || filter->last_id >= job->id);
 }
 

@@ -19,7 +19,8 @@
 
 struct store;
 
-/* One job as stored. Strings are borrowed in rows handed in, valid in the callback in rows out. */
+/* One job as stored, or many tasks of an array that wait (job.n_tasks). Strings are borrowed in
+ * rows handed in, valid in the callback in rows out. */
 struct store_row {
 	/*
 	 * Without job.alloc: `alloc` has it, by names that outlive a restart. Without
@@ -28,7 +29,8 @@ struct store_row {
 	 */
 	struct job job;
 	const char *name;
-	const char *spec;    /* jobspec as JSON; NULL in an update: unchanged; NULL in listings */
+	const char *spec;    /* jobspec as JSON; NULL in an update: unchanged; NULL in listings. In
+				an insert of a task of an array, NULL: that of the array's first */
 	const char *owner;   /* credentials to run with, as JSON; written once; NULL elsewhere */
 	const char *key;     /* the submitter's key, unique per uid; NULL: none. Written once */
 	const char *alloc;   /* JSON, "" when it holds nothing */
@@ -76,7 +78,7 @@ struct store_filter {
 	bool final_only;
 	uint32_t states;	    /* bit (1 << enum job_state); 0: any */
 	int64_t uid;		    /* of this user; -1: any. Set it! */
-	uint64_t first_id, last_id; /* 0: no bound */
+	uint64_t first_id, last_id; /* rows that stand for a job of these; 0: no bound */
 	size_t limit;		    /* 0: none */
 	bool newest_first;
 	bool with_spec; /* fill in spec and owner */
@@ -143,6 +145,9 @@ int store_walk_events(struct store *store, uint64_t job, store_event_fn *fn, voi
 
 /* Walk the drained GPUs. */
 int store_walk_drains(struct store *store, store_drain_fn *fn, void *ctx, struct err *err);
+
+/* The highest id that a job's row stands for. */
+uint64_t store_last_task(const struct job *job);
 
 /* Does the filter let this job through? All but `limit`; for implementations of walk. */
 bool store_filter_matches(const struct store_filter *filter, const struct job *job);

@@ -176,7 +176,7 @@ static void test_bad_json_is_refused(void **state)
 		{"{\"signal\": 65}", "signal", "65"},
 		{"{\"signal\": 32}", "signal", "32"},
 		{"{\"signal\": \"STOP\"}", "signal", "STOP"},
-		{"{\"output\": \"%A.log\"}", "output", "%A"},
+		{"{\"output\": \"%z.log\"}", "output", "%z"},
 		{"{\"error\": \"100%\"}", "error", "100%"},
 		{"{\"output\": 1}", "output", "1"},
 		{"{\"command\": 5}", "command", "5"},
@@ -443,8 +443,9 @@ static void test_paths_are_expanded(void **state)
 	} rows[] = {
 		{"%x-%j.log", "/home/me/a_b-12.log"}, {"/var/%j", "/var/12"},
 		{"100%%", "/home/me/100%"},	      {"%%j%j", "/home/me/%j12"},
-		{"plain", "/home/me/plain"},
+		{"plain", "/home/me/plain"},	      {"%A_%a", "/home/me/10_2"},
 	};
+	const struct jobspec_identity identity = {.job = 12, .array = 10, .array_index = 2};
 	_cleanup_(jobspec_finish) struct jobspec spec = {0};
 
 	(void)state;
@@ -452,7 +453,8 @@ static void test_paths_are_expanded(void **state)
 	set_text(&spec, "cwd", "/home/me", NULL);
 	set_text(&spec, "name", "a/b", NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		_cleanup_(free_ptr) char *path = jobspec_expand_path(&spec, rows[i].pattern, 12);
+		_cleanup_(free_ptr) char *path =
+			jobspec_expand_path(&spec, rows[i].pattern, &identity);
 
 		assert_string_equal(path, rows[i].path);
 	}
