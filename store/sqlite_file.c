@@ -71,11 +71,6 @@ int sqlite_file_error(sqlite3 *db, struct err *err)
 		return err_set(err, -ENOSPC,
 			       "store %s: %s (%s); free space, then start tgpud again", path, text,
 			       strerror(system));
-	if ((extended & 0xff) == SQLITE_IOERR && system == EROFS)
-		return err_set(err, -EROFS,
-			       "store %s: its disk has become read-only; see why (dmesg), then "
-			       "start tgpud again",
-			       path);
 	for (size_t i = 0; i < ARRAY_SIZE(failures); i++)
 		if (failures[i].code == (extended & 0xff))
 			return err_set(err, failures[i].error, "store %s: %s (code %d); %s", path,

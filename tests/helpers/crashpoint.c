@@ -4,10 +4,11 @@
  *
  *     TGPU_CRASH_POINT=fdatasync:before:17
  *
- * kills the process just before its 17th fdatasync(), and "after" just after it; "full" lets that one
- * and all later ones fail as on a disk that is full, "read-only" as on one that became so. Known are the
- * calls by which tgpud changes what is outside of it: its database, its runners, its files, its
- * answers. Not inherited: the constructor takes LD_PRELOAD and the variable out of the environment.
+ * kills the process just before its 17th fdatasync(), and "after" just after it; "full" lets that
+ * one and all later ones fail as on a disk that is full, "read-only" as on one that became so.
+ * Known are the calls by which tgpud changes what is outside of it: its database, its runners, its
+ * files, its answers. Not inherited: the constructor takes LD_PRELOAD and the variable out of the
+ * environment.
  */
 #include <dlfcn.h>
 #include <errno.h>
