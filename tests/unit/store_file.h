@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A store of a test's own, in a new directory below /tmp, and commits that can be counted. */
+/* A store of a test's own, in a new directory in memory, and commits that can be counted. */
 #pragma once
 
 #include <sys/types.h>
