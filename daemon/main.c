@@ -121,8 +121,8 @@ static int make_state_dir(const struct paths *paths, struct err *err)
 		return err_set(err, -errno, "cannot make %s: %s; set TGPU_STATE_DIR", path,
 			       strerror(errno));
 	if (chmod(path, paths->system ? 0711 : 0700) < 0)
-		return err_set(err, -errno, "%s is not mine: %s; set TGPU_STATE_DIR", path,
-			       strerror(errno));
+		return err_set(err, -errno, "%s cannot be made private: %s; set TGPU_STATE_DIR",
+			       path, strerror(errno));
 	return 0;
 }
 
@@ -193,7 +193,10 @@ static int lock_state_dir(const char *dir, struct err *err)
 			       (int)read_pid(fd), dir);
 	snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
 	if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, strlen(pid), 0) < 0)
-		return err_set(err, -EIO, "cannot write %s: %s", path, strerror(errno));
+		return err_set(err, -errno,
+			       "cannot write %s: %s; make room there, or set "
+			       "TGPU_STATE_DIR",
+			       path, strerror(errno));
 	fd = -1; /* kept, and with it the lock */
 	return 0;
 }

@@ -211,8 +211,9 @@ static void collect(const struct check *check, const char *sql, struct buf *faul
 	}
 	if (sqlite3_finalize(stmt) != SQLITE_OK || code != SQLITE_OK)
 		buf_printf(faults, "%s%s", faults->len ? "; " : "", sqlite3_errmsg(check->db));
-	for (char *c = faults->data; c && (c = strchr(c, '\n'));)
-		*c = ';';
+	for (size_t i = 0; i < faults->len; i++)
+		if (faults->data[i] == '\n')
+			faults->data[i] = ';';
 }
 
 static bool check_whole(const struct check *check)

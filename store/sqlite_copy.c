@@ -49,7 +49,7 @@ static int copy_bytes(int from, int to)
 	return n < 0 ? -errno : 0;
 }
 
-/* One of the two files; `ret_errno` of -ENOENT when it is not there. */
+/* One of the two files. -ENOENT when it is not there. */
 static int copy_file(const char *path, const char *copy, const char *suffix)
 {
 	_cleanup_(free_ptr) char *source = xasprintf("%s%s", path, suffix);
@@ -66,7 +66,7 @@ static int copy_file(const char *path, const char *copy, const char *suffix)
 /* 0; 1 when it changed meanwhile; -errno. */
 static int try_copy(const char *path, const char *copy)
 {
-	char before[WAL_HEADER], after[WAL_HEADER];
+	char before[WAL_HEADER], after[WAL_HEADER] = {0};
 	int r = read_wal_header(path, before);
 
 	if (r == 0)

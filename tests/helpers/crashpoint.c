@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kill -9 at one chosen effect of a program: a library for LD_PRELOAD.
+ * kill -9, or an error, at one chosen effect of a program: a library for LD_PRELOAD.
  *
  *     TGPU_CRASH_POINT=fdatasync:before:17
  *
- * kills the process just before its 17th fdatasync(), and "after" just after it. Known are the
- * calls by which tgpud changes what is outside of it: its database, its runners, its files, its
- * answers. Not inherited: the constructor takes LD_PRELOAD and the variable out of the environment.
+ * kills the process just before its 17th fdatasync(), and "after" just after it; "full" lets that
+ * one and all later ones fail as on a disk that is full, "read-only" as on one that became so.
+ * Known are the calls by which tgpud changes what is outside of it: its database, its runners, its
+ * files, its answers. Not inherited: the constructor takes LD_PRELOAD and the variable out of the
+ * environment.
  */
 #include <dlfcn.h>
+#include <errno.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -18,7 +21,7 @@
 #include <unistd.h>
 
 static char function[32];
-static int after;
+static int after, error;
 static long countdown = -1;
 
 __attribute__((constructor)) static void set_up(void)
@@ -30,6 +33,7 @@ __attribute__((constructor)) static void set_up(void)
 	if (number && (size_t)(when - point) < sizeof(function)) {
 		memcpy(function, point, (size_t)(when - point));
 		after = when[1] == 'a';
+		error = when[1] == 'f' ? ENOSPC : when[1] == 'r' ? EROFS : 0;
 		countdown = strtol(number + 1, NULL, 10);
 	}
 	unsetenv("TGPU_CRASH_POINT");
@@ -39,10 +43,19 @@ __attribute__((constructor)) static void set_up(void)
 /* Called on both sides of a call. */
 static void pass(const char *name, int is_after)
 {
-	if (countdown < 0 || is_after != after || strcmp(name, function) != 0)
+	if (error || countdown < 0 || is_after != after || strcmp(name, function) != 0)
 		return;
 	if (--countdown == 0)
 		kill(getpid(), SIGKILL);
+}
+
+/* Does this call fail instead of being made? */
+static int fails(const char *name)
+{
+	if (!error || strcmp(name, function) != 0 || (countdown > 0 && --countdown > 0))
+		return 0;
+	errno = error;
+	return 1;
 }
 
 #define WRAP(result, name, parameters, arguments)                  \
@@ -54,6 +67,8 @@ static void pass(const char *name, int is_after)
                                                                    \
 		if (!real)                                         \
 			*(void **)&real = dlsym(RTLD_NEXT, #name); \
+		if (fails(#name))                                  \
+			return -1;                                 \
 		pass(#name, 0);                                    \
 		r = real arguments;                                \
 		pass(#name, 1);                                    \
