@@ -33,6 +33,14 @@ static int exit_code_of_status(int64_t status)
 	}
 }
 
+static void print_done(int64_t id, int64_t n_tasks, const char *state)
+{
+	if (n_tasks > 1)
+		printf("jobs %" PRId64 "-%" PRId64 " %s\n", id, id + n_tasks - 1, state);
+	else
+		printf("job %" PRId64 " %s\n", id, state);
+}
+
 /* Print one line per job; the exit code. */
 static int print_results(const char *verb, const json_t *answer)
 {
@@ -46,7 +54,8 @@ static int print_results(const char *verb, const json_t *answer)
 		int64_t id = field_int(result, "id", 0);
 
 		if (field_true(result, "ok")) {
-			printf("job %" PRId64 " %s\n", id, field_text(result, "state"));
+			print_done(id, field_int(result, "n_tasks", 1),
+				   field_text(result, "state"));
 			continue;
 		}
 		format_printable(&line, field_text(result, "error"));

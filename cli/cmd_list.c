@@ -31,7 +31,11 @@ static void add_row(struct table *table, const json_t *job, int64_t now_ms)
 	char text[32];
 
 	jobview_where(&where, job);
-	table_addf(table, COLOUR_NONE, "%" PRIu64, jobview_id(job));
+	if (jobview_n_tasks(job) > 1)
+		table_addf(table, COLOUR_NONE, "%" PRIu64 "-%" PRIu64, jobview_id(job),
+			   jobview_id(job) + jobview_n_tasks(job) - 1);
+	else
+		table_addf(table, COLOUR_NONE, "%" PRIu64, jobview_id(job));
 	table_add(table, COLOUR_NONE, field_text(job, "name"));
 	table_add(table, COLOUR_NONE, format_user((uid_t)field_int(job, "uid", 0)));
 	table_add(table, jobview_colour(job), jobview_state(job));

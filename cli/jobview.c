@@ -40,6 +40,11 @@ uint64_t jobview_id(const json_t *job)
 	return (uint64_t)field_int(job, "id", 0);
 }
 
+uint64_t jobview_n_tasks(const json_t *job)
+{
+	return (uint64_t)field_int(job, "n_tasks", 1);
+}
+
 bool jobview_is_waiting(const json_t *job)
 {
 	return STREQ(field_text(job, "state"), "queued");
@@ -106,6 +111,7 @@ static const struct cause {
 	{"runner-lost", "its runner was killed", EXIT_FAILED},
 	{"node-lost", "its machine went down", EXIT_FAILED},
 	{"gpu-error", "its GPU broke", EXIT_FAILED},
+	{"preempted", "made room for another job", EXIT_FAILED},
 };
 
 static const struct cause *cause_of(const json_t *job)

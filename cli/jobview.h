@@ -8,6 +8,10 @@
 
 uint64_t jobview_id(const json_t *job);
 
+/* How many jobs an entry of a list stands for: the tasks of an array that wait, with the ids from
+ * jobview_id() on; else 1. */
+uint64_t jobview_n_tasks(const json_t *job);
+
 /* "queued", "held", "starting", "running", "stopping", "finished", "failed", "cancelled". */
 const char *jobview_state(const json_t *job);
 

@@ -149,7 +149,7 @@ static int collect(const json_t *answer, struct idset *ids, struct err *err)
 
 	json_array_foreach (jobs, i, job) {
 		uint64_t id = (uint64_t)field_int(job, "id", 0);
-		int r = idset_add(ids, id, id);
+		int r = idset_add(ids, id, id + (uint64_t)field_int(job, "n_tasks", 1) - 1);
 
 		if (r < 0)
 			return err_set(err, r, "the daemon's list of jobs is not understood");

@@ -80,6 +80,21 @@ bool idset_has(const struct idset *set, uint64_t id)
 	return at < set->n_ranges && set->ranges[at].first <= id;
 }
 
+bool idset_first_part(const struct idset *set, const struct idrange *range,
+		      struct idrange *ret_part)
+{
+	size_t at = find(set, range->first);
+	struct idrange part;
+
+	if (at == set->n_ranges || set->ranges[at].first > range->last)
+		return false;
+	part = set->ranges[at];
+	part.first = part.first > range->first ? part.first : range->first;
+	part.last = part.last < range->last ? part.last : range->last;
+	*ret_part = part;
+	return true;
+}
+
 uint64_t idset_count(const struct idset *set)
 {
 	uint64_t count = 0;

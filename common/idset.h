@@ -26,6 +26,11 @@ int idset_add(struct idset *set, uint64_t first, uint64_t last);
 
 bool idset_has(const struct idset *set, uint64_t id);
 
+/* The part of `range` that is in the set, from its first common id on: true with *ret_part, or false
+ * when nothing of it is. */
+bool idset_first_part(const struct idset *set, const struct idrange *range,
+		      struct idrange *ret_part);
+
 /* How many ids; saturates at UINT64_MAX. */
 uint64_t idset_count(const struct idset *set);
 

@@ -97,8 +97,32 @@ static bool parse_selection(struct request_context *request, struct selection *s
 /* Selected but for its state: one that leaves the selected states is news, too. */
 static bool is_watched(const struct selection *selection, const struct job *job)
 {
+	const struct idrange range = {job->id, job->id + job->n_tasks - 1};
+	struct idrange part;
+
 	return (selection->uid < 0 || selection->uid == job->uid) &&
-	       (!selection->has_ids || idset_has(&selection->ids, job->id));
+	       (!selection->has_ids || idset_first_part(&selection->ids, &range, &part));
+}
+
+/* What stands for many tasks is shown for those that were asked for, one entry per range. */
+static void add_parts(const struct selection *selection, const struct job *job, json_t *object,
+		      json_t *jobs)
+{
+	struct idrange range = {job->id, job->id + job->n_tasks - 1}, part = range;
+
+	while (range.first <= range.last &&
+	       (!selection->has_ids || idset_first_part(&selection->ids, &range, &part))) {
+		struct jobspec_identity identity = api_identity(job, part.first);
+		json_t *copy = json_copy(object);
+
+		json_object_set_new(copy, "id", json_integer((json_int_t)part.first));
+		json_object_set_new(copy, "n_tasks",
+				    json_integer((json_int_t)(part.last - part.first + 1)));
+		api_set_array(copy, &identity);
+		json_array_append_new(jobs, copy);
+		range.first = part.last + 1;
+	}
+	json_decref(object);
 }
 
 static bool is_selected(const struct selection *selection, const struct job *job)
@@ -153,11 +177,12 @@ static bool add_living(struct daemon *daemon, const struct selection *selection,
 	if (n > 1)
 		qsort_r(list, n, sizeof(*list), compare_listed, &order);
 	for (size_t i = 0; i < n && i < selection->limit; i++)
-		json_array_append_new(jobs, api_record_json(daemon, list[i]));
+		add_parts(selection, &list[i]->job, api_record_json(daemon, list[i]), jobs);
 	return n > selection->limit;
 }
 
 struct walk {
+	const struct selection *selection;
 	json_t *jobs;
 	size_t limit;
 	bool more;
@@ -171,14 +196,14 @@ static int add_row(void *ctx, const struct store_row *row)
 		walk->more = true;
 		return 1;
 	}
-	json_array_append_new(walk->jobs, api_job_json(row));
+	add_parts(walk->selection, &row->job, api_job_json(row), walk->jobs);
 	return 0;
 }
 
 /* Append ended jobs from the store, newest first. */
 static bool add_ended(struct daemon *daemon, const struct selection *selection, json_t *jobs)
 {
-	struct walk walk = {jobs, selection->limit, false};
+	struct walk walk = {selection, jobs, selection->limit, false};
 	struct idrange all = {0};
 	const struct idrange *ranges = selection->has_ids ? selection->ids.ranges : &all;
 	size_t n = selection->has_ids ? selection->ids.n_ranges : 1;

@@ -109,6 +109,16 @@ static int run_row(struct sqlite_store *sqlite, enum statement which, const stru
 	return r;
 }
 
+/* Another spec for a job; for a task of an array, one of its own. */
+static int write_spec(struct sqlite_store *sqlite, const struct store_row *row, struct err *err)
+{
+	sqlite3_stmt *spec = sqlite->stmts[STMT_UPDATE_SPEC];
+
+	sqlite3_bind_int64(spec, 1, (int64_t)row->job.id);
+	sqlite3_bind_text(spec, 2, row->spec, -1, SQLITE_STATIC);
+	return run(sqlite, STMT_UPDATE_SPEC, err);
+}
+
 static int insert(struct sqlite_store *sqlite, const struct store_row *row, uint64_t revision,
 		  struct err *err)
 {
@@ -117,6 +127,8 @@ static int insert(struct sqlite_store *sqlite, const struct store_row *row, uint
 
 	if (r < 0 || !row->spec)
 		return r;
+	if (!row->owner)
+		return write_spec(sqlite, row, err);
 	sqlite3_bind_int64(spec, 1, (int64_t)row->job.id);
 	sqlite3_bind_text(spec, 2, row->spec, -1, SQLITE_STATIC);
 	sqlite3_bind_text(spec, 3, row->owner, -1, SQLITE_STATIC);
@@ -126,17 +138,12 @@ static int insert(struct sqlite_store *sqlite, const struct store_row *row, uint
 static int update(struct sqlite_store *sqlite, const struct store_row *row, uint64_t revision,
 		  struct err *err)
 {
-	sqlite3_stmt *spec = sqlite->stmts[STMT_UPDATE_SPEC];
 	int r = run_row(sqlite, STMT_UPDATE_JOB, row, revision, err);
 
 	if (r == 0 && sqlite3_changes(sqlite->db) == 0)
 		r = err_set(err, -ENOENT, "store %s: update of unknown job %" PRIu64,
 			    sqlite_file_path(sqlite->db), row->job.id);
-	if (r < 0 || !row->spec)
-		return r;
-	sqlite3_bind_int64(spec, 1, (int64_t)row->job.id);
-	sqlite3_bind_text(spec, 2, row->spec, -1, SQLITE_STATIC);
-	return run(sqlite, STMT_UPDATE_SPEC, err);
+	return r < 0 || !row->spec ? r : write_spec(sqlite, row, err);
 }
 
 static int insert_event(struct sqlite_store *sqlite, const struct store_event *event,

@@ -30,7 +30,8 @@ struct store_row {
 	struct job job;
 	const char *name;
 	const char *spec;    /* jobspec as JSON; NULL in an update: unchanged; NULL in listings. In
-				an insert of a task of an array, NULL: that of the array's first */
+				an insert of a task of an array, NULL: that of the array's first, as
+				is an owner that is NULL */
 	const char *owner;   /* credentials to run with, as JSON; written once; NULL elsewhere */
 	const char *key;     /* the submitter's key, unique per uid; NULL: none. Written once */
 	const char *alloc;   /* JSON, "" when it holds nothing */

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+"""Arrays, dependencies, limits and preemption, through the whole house."""
+import pytest
+
+pytestmark = pytest.mark.sanitize
+
+
+def entries(tgpu, query):
+    return tgpu.api("GET", f"/v1/jobs?{query}")[1]["jobs"]
+
+
+def test_tasks_know_their_index_and_run_once(tgpu_factory, tmp_path):
+    tgpu = tgpu_factory(gpus="simulated:4")
+    job = tgpu.submit("--array", "0-9,20", "--gpus", "1", "--output", str(tmp_path / "%A_%a"), "--",
+                      "cmd=echo $TGPU_ARRAY_INDEX $TGPU_ARRAY_JOB_ID $TGPU_JOB_ID")
+    ids = range(job, job + 11)
+    assert tgpu.cli("wait", f"{job}-{job + 10}").returncode == 0
+    for task, index in zip(ids, [*range(10), 20]):
+        assert (tmp_path / f"{job}_{index}").read_text() == f"{index} {job} {task}\n"
+        shown = tgpu.job(task)
+        assert (shown["state"], shown["array"], shown["array_index"], shown["attempt"]) == ("finished", job, index, 1)
+
+
+def test_no_more_tasks_run_than_may(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:4")
+    job = tgpu.submit("--array", "1-6%2", "--gpus", "1", "--", "sleep", "1000")
+    for task in (job, job + 1):
+        tgpu.wait_for_state(task, "running")
+    assert [entry["state"] for entry in entries(tgpu, "state=active")] == ["running", "running", "queued"]
+    waiting = entries(tgpu, "state=queued")[0]
+    assert (waiting["id"], waiting["n_tasks"], waiting["reason"]["code"]) == (job + 2, 4, "array")
+    other = tgpu.submit("--gpus", "1", "--", "true")  # blocks nobody
+    assert tgpu.wait(other)["state"] == "finished"
+
+
+def test_parts_of_an_array_go_their_own_ways(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    job = tgpu.submit("--array", "0-99", "--gpus", "1", "--hold", "--", "true")
+    assert "cancelled" in tgpu.cli("cancel", f"{job + 10}-{job + 98}").stdout
+    assert tgpu.cli("update", str(job + 5), "--priority", "7").returncode == 0
+    shown = [(entry["id"] - job, entry["n_tasks"], entry["priority"]) for entry in entries(tgpu, "state=queued")]
+    assert sorted(shown) == [(0, 5, 0), (5, 1, 7), (6, 4, 0), (99, 1, 0)]
+    tgpu.kill9()
+    tgpu.start()
+    shown = [(entry["id"] - job, entry["n_tasks"], entry["priority"]) for entry in entries(tgpu, "state=queued")]
+    assert sorted(shown) == [(0, 5, 0), (5, 1, 7), (6, 4, 0), (99, 1, 0)]
+    tgpu.cli("release", f"{job}-{job + 99}")
+    assert tgpu.cli("wait", f"{job}-{job + 9},{job + 99}").returncode == 0
+    cancelled = entries(tgpu, f"ids={job + 20}-{job + 29}")
+    assert [(entry["id"], entry["n_tasks"], entry["state"]) for entry in cancelled] == [(job + 20, 10, "cancelled")]
+
+
+def test_a_large_array_is_one_entry(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    job = tgpu.submit("--array", "0-499999", "--gpus", "1", "--hold", "--", "true")
+    assert [(entry["id"], entry["n_tasks"]) for entry in entries(tgpu, "state=all")] == [(job, 500000)]
+    assert tgpu.job(job + 377777)["array_index"] == 377777
+    next_job = tgpu.submit("--", "true")
+    assert next_job == job + 500000
+    refused = tgpu.cli("submit", "--array", "0-1000000", "--", "true")
+    assert refused.returncode == 2 and "more than 1000000 tasks" in refused.stderr
+
+
+def test_dependencies_are_honoured(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    gate = tgpu.submit("--hold", "--", "cmd=exit 3")
+    ok = tgpu.submit("--after", f"afterok:{gate}", "--", "true")
+    gone = tgpu.submit("--after", f"afterok:{gate}", "--cancel-if-never", "--", "true")
+    child_of_gone = tgpu.submit("--after", f"afternotok:{gone}", "--", "true")
+    after_all = tgpu.submit("--after", f"afterany:{gate}", "--", "true")
+    not_ok = tgpu.submit("--after", f"afternotok:{gate}", "--", "true")
+    assert {entry["reason"]["code"] for entry in entries(tgpu, "state=queued") if entry["id"] != gate} == {"dependency"}
+    assert f"waits for job {gate} to finish" in tgpu.cli("why", str(ok)).stdout
+    tgpu.kill9()
+    tgpu.start()
+    assert {entry["reason"]["code"] for entry in entries(tgpu, "state=queued") if entry["id"] != gate} == {"dependency"}
+    tgpu.cli("release", str(gate))
+    for job in (not_ok, after_all, child_of_gone):
+        assert tgpu.wait(job)["state"] == "finished"
+    assert tgpu.job(gone)["state"] == "cancelled"
+    assert tgpu.job(ok)["state"] == "queued"
+    assert "never start" in tgpu.cli("why", str(ok)).stdout
+    tgpu.kill9()
+    tgpu.start()
+    assert "never start" in tgpu.cli("why", str(ok)).stdout
+    refused = tgpu.cli("update", str(ok), "--after", f"afterok:{not_ok}")  # so that no circle can be
+    assert refused.returncode == 1 and "does not come before" in refused.stderr
+    assert tgpu.cli("update", str(ok), "--after", "none").returncode == 0
+    assert tgpu.wait(ok)["state"] == "finished"
+
+
+def test_a_dependency_on_a_retried_job_waits_for_its_last_attempt(tgpu_factory):
+    tgpu = tgpu_factory()
+    parent = tgpu.submit("--retries", "1", "--", "cmd=test $TGPU_RESTART_COUNT = 1")
+    child = tgpu.submit("--after", str(parent), "--", "true")
+    assert tgpu.wait(child)["state"] == "finished"
+    assert tgpu.job(parent)["attempt"] == 2
+
+
+@pytest.mark.parametrize("after", ["77", "afterok", "later:1", "afterok:1,,2", ""])
+def test_senseless_dependencies_are_refused(tgpu_factory, after):
+    tgpu = tgpu_factory()
+    refused = tgpu.cli("submit", "--after", after, "--", "true")
+    assert refused.returncode in (1, 2) and "after" in refused.stderr
+    assert entries(tgpu, "state=all") == []
+    assert tgpu.submit("--", "true") == 1  # no number was spent
+
+
+def test_higher_priority_takes_the_place_of_a_preemptible_job(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2", config="preempt_immunity = 0\npreempt_restart = 0\n")
+    low = tgpu.submit("--gpus", "2", "--preemptible", "--", "cmd=echo run $TGPU_RESTART_COUNT; "
+                      "test $TGPU_RESTART_COUNT = 1 || sleep 1000")
+    tgpu.wait_for_log(low, "run 0")
+    deaf = tgpu.submit("--gpus", "2", "--priority", "5", "--", "true")
+    assert tgpu.wait(deaf)["state"] == "finished"
+    over = tgpu.wait(low)
+    assert (over["state"], over["attempt"], over["preempted"]) == ("finished", 2, 1)
+    assert any(f"make room for job {deaf}" in event["detail"] for event in over["history"])
+
+
+def test_who_is_not_preemptible_stays(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2", config="preempt_immunity = 0\npreempt_restart = 0\n")
+    low = tgpu.submit("--gpus", "1", "--", "sleep", "1000")
+    immune = tgpu.submit("--gpus", "1", "--preemptible", "--priority", "9", "--", "sleep", "1000")
+    tgpu.wait_for_state(immune, "running")
+    high = tgpu.submit("--gpus", "2", "--priority", "5", "--", "true")
+    assert tgpu.job(high)["reason"]["code"] == "resources"
+    assert [tgpu.job(job)["state"] for job in (low, immune)] == ["running", "running"]
+
+
+def test_limits_of_a_user(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:4", config="user_max_gpus = 2\nuser_max_running = 3\n")
+    tgpu.submit("--gpus", "2", "--", "sleep", "1000")
+    more = tgpu.submit("--gpus", "1", "--", "true")
+    assert tgpu.job(more)["reason"]["code"] == "limit"
+    assert "user_max_gpus" in tgpu.cli("why", str(more)).stdout
+    assert tgpu.wait(tgpu.submit("--", "true"))["state"] == "finished"
+
+
+@pytest.mark.parametrize("policy", ["fifo", "priority", "fair", "shortest"])
+@pytest.mark.parametrize("backfill", ["none", "easy", "4", "conservative"])
+def test_every_policy_with_every_backfill_runs_all(tgpu_factory, policy, backfill):
+    tgpu = tgpu_factory(gpus="simulated:4", config=f"policy = {policy}\nbackfill = {backfill}\n")
+    jobs = [tgpu.submit("--gpus", str(1 + i % 4), *(("--time", "1m") if i % 2 else ()), "--", "true") for i in range(8)]
+    for job in jobs:
+        assert tgpu.wait(job)["state"] == "finished"
+
+
+def test_starts_are_foretold(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    tgpu.submit("--gpus", "2", "--time", "1h", "--", "sleep", "1000")
+    first = tgpu.submit("--gpus", "2", "--time", "30m", "--", "true")
+    second = tgpu.submit("--gpus", "1", "--time", "2h", "--", "true")
+    starts = [tgpu.job(job)["start_ms_estimated"] for job in (first, second)]
+    assert 0 < starts[1] - starts[0] <= 30 * 60 * 1000 + 1000
+    assert "starts in about " in tgpu.cli("why", str(second)).stdout
