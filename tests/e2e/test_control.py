@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: MIT
 """What people do to jobs and GPUs: requeue, update, retries, unique, hold, drain; and what jobs see of it."""
+import time
+
 import pytest
+
+from harness import PATIENCE
 
 pytestmark = pytest.mark.sanitize
 
@@ -137,3 +141,26 @@ def test_a_drained_gpu_takes_no_job_until_it_is_resumed(tgpu_factory):
     assert done.returncode == 4 and "no GPU '7'" in done.stderr
     assert tgpu.cli("resume", "0", "gpu1").returncode == 0
     assert tgpu.wait(waiting)["state"] == "finished"
+
+
+def test_a_vanished_gpu_does_not_answer_to_the_index_of_another(tgpu_factory, tmp_path):
+    """GPU 0 is pulled out, so another is GPU 0 from then on: it is the one that is meant."""
+    file = tmp_path / "machine"
+    text = "gpu uuid=A\ngpu uuid=B\n"
+    file.write_text(text)
+    tgpu = tgpu_factory(gpus=f"simulated:{file}", config="probe_interval = 100ms\n")
+    new = tmp_path / "new"
+    new.write_text(text + "absent gpu=0\n")
+    new.rename(file)
+
+    def states():
+        return {gpu["uuid"]: (gpu["index"], gpu["state"]) for gpu in tgpu.api("GET", "/v1/gpus")[1]["gpus"]}
+
+    deadline = time.monotonic() + PATIENCE
+    while (seen := states())["A"][1] != "lost":
+        assert time.monotonic() < deadline, seen
+    assert seen["B"] == (0, "idle")
+    assert tgpu.cli("drain", "0").returncode == 0
+    assert states() == {"A": (0, "lost"), "B": (0, "drained")}
+    assert tgpu.cli("resume", "0").returncode == 0
+    assert states()["B"] == (0, "idle")
