@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What people do to jobs and GPUs: requeue, update, retries, unique, hold, drain; and what jobs see of it."""
+import sqlite3
 import time
 
 import pytest
@@ -164,3 +165,24 @@ def test_a_vanished_gpu_does_not_answer_to_the_index_of_another(tgpu_factory, tm
     assert states() == {"A": (0, "lost"), "B": (0, "drained")}
     assert tgpu.cli("resume", "0").returncode == 0
     assert states()["B"] == (0, "idle")
+
+
+def test_an_order_to_all_that_ever_ran_is_answered_in_bounds(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    tgpu.wait(tgpu.submit("--", "true"))
+    tgpu.stop()
+    with sqlite3.connect(tgpu.state / "tgpu.db") as db:
+        columns = [row[1] for row in db.execute("PRAGMA table_info(job)") if row[1] not in ("id", "key")]
+        names = ", ".join(columns)
+        db.execute("WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 50000) "
+                   f"INSERT INTO job (id, {names}) SELECT i, {names} FROM n, job WHERE job.id = 1")
+        db.execute("UPDATE meta SET last_id = 50000")
+    db.close()
+    tgpu.start()
+    living = tgpu.submit("--hold", "--", "true")
+    ranges = f"1-9999,10001-19999,20001-29999,40000-{2**53}"
+    results = tgpu.api("POST", "/v1/jobs/cancel", {"ids": ranges})[1]["results"]
+    assert len(results) <= 20001
+    assert [one["id"] for one in results if one["ok"]] == [living]
+    last = tgpu.api("POST", "/v1/jobs/cancel", {"ids": "49990,50001,50005"})[1]["results"]
+    assert [one["status"] for one in last] == [409, 409, 404]
