@@ -266,7 +266,7 @@ void machine_gpus_released(struct daemon *daemon, const struct allocation *alloc
 		for (uint64_t rest = alloc->parts[i].gpus; rest; rest &= rest - 1) {
 			struct slot *slot = &machine->slots[__builtin_ctzll(rest)];
 
-			slot->released_ns = clock_wall_ns(); /* what counts is what we know */
+			slot->released_ns = clock_mono_ns(); /* what counts is what we know */
 			slot->cleaning = true;
 			slot->last_job = job->id;
 			slot->last_uid = job->uid;

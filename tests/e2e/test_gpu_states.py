@@ -147,3 +147,16 @@ def test_a_probe_that_babbles_is_no_sign_of_life(tgpu_factory, tmp_path):
     while (gpu := tgpu.api("GET", "/v1/gpus")[1]["gpus"][0])["state"] != "unhealthy":
         assert time.monotonic() < deadline, gpu
     assert "does not answer" in gpu["reason"]
+
+
+def test_a_clock_that_is_set_back_keeps_no_gpu(tgpu_factory, tmp_path):
+    """The job ended by a clock that ran ahead; what is seen later has an earlier time."""
+    probe = tmp_path / "tgpu-probe"
+    probe.write_text(f"#!/bin/sh\n{BUILD}/probe/tgpu-probe \"$@\" | "
+                     "sed -u 's/\"time_ns\":[0-9]*/\"time_ns\":1000000000000000000/'\n")
+    probe.chmod(0o755)
+    (tmp_path / "tgpu-runner").symlink_to(BUILD / "runner" / "tgpu-runner")
+    tgpu = tgpu_factory(fake_nvml=FIXTURES / "dgx1v.nvml", config=FAST,
+                        daemon_env={"TGPU_LIBEXEC_DIR": str(tmp_path)})
+    for _ in range(2):
+        assert tgpu.wait(tgpu.submit("--gpus", "8", "--", "true"))["state"] == "finished"
