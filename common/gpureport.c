@@ -44,10 +44,9 @@ struct field {
 	}
 
 static const struct field report_fields[] = {
-	FIELD(TEXT, gpu_report, source),
-	FIELD(TEXT, gpu_report, driver),
-	FIELD(BOOL, gpu_report, simulated),
-	FIELD(LONG, gpu_report, time_ns),
+	FIELD(TEXT, gpu_report, source),    FIELD(TEXT, gpu_report, driver),
+	FIELD(BOOL, gpu_report, simulated), FIELD(LONG, gpu_report, time_ns),
+	FIELD(LONG, gpu_report, mono_ns),
 };
 
 static const struct field gpu_fields[] = {

@@ -70,6 +70,8 @@ struct gpu_report {
 	char driver[96]; /* driver version, "" when unknown */
 	bool simulated;	 /* these GPUs do not exist; everything shown of them says so */
 	int64_t time_ns; /* wall clock when the probe BEGAN: holders seen are not older than this */
+	int64_t mono_ns; /* the monotonic clock then: what is before or after, whoever sets the time
+			  */
 	struct gpu_info *gpus; /* owned, in order of bus id (index order) */
 	size_t n_gpus;
 	struct gpu_link *links; /* owned, n_gpus x n_gpus, row by row, symmetric */

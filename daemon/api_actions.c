@@ -117,7 +117,43 @@ static int refuse_ended(void *ctx, const struct store_row *row)
 	return 0;
 }
 
-/* A single id that is named must exist; a range covers what there is. */
+/* Act on the part of a record that is in the range. */
+static void act_on_part(struct request_context *request, const struct action *action,
+			const struct idrange *range, struct record *record)
+{
+	uint64_t end = record->job.id + record->job.n_tasks - 1;
+
+	if (record->job.id > range->last || end < range->first)
+		return;
+	if (api_may_act(request, record->job.uid))
+		record = turn_carve(request->daemon, record, range->first, range->last);
+	act_on(request, action, record);
+}
+
+/* O(ids or living jobs, whichever are fewer), for a range may be all ids there are. */
+static void act_on_living(struct request_context *request, const struct action *action,
+			  const struct idrange *range)
+{
+	const struct daemon *daemon = request->daemon;
+	struct record *record, *next;
+
+	if (range->last - range->first >= HASH_COUNT(daemon->records)) {
+		HASH_ITER (hh, daemon->records, record, next)
+			act_on_part(request, action, range, record);
+		return;
+	}
+	for (uint64_t id = range->first; id <= range->last; id++) {
+		record = record_find(daemon, id);
+		if (!record)
+			continue;
+		id = record->job.id + record->job.n_tasks -
+		     1; /* it may be carved, and end sooner */
+		act_on_part(request, action, range, record);
+	}
+}
+
+/* A single id that is named must exist; a range covers what there is. Of the ended ones in ranges,
+ * the first some are told: the answer must not grow with all that ever ran. */
 static void act_on_range(struct request_context *request, const struct action *action,
 			 const struct idrange *range)
 {
@@ -130,21 +166,13 @@ static void act_on_range(struct request_context *request, const struct action *a
 		.last_id = range->last,
 		.limit = IDS_MAX,
 	};
-	uint64_t last = range->last < daemon->last_id ? range->last : daemon->last_id;
 	size_t before = json_array_size(json_object_get(request->result, "results"));
+	bool single = range->first == range->last;
 
-	for (uint64_t id = range->first; id <= last;) {
-		struct record *record = record_find(daemon, id);
-
-		if (record && api_may_act(request, record->job.uid))
-			record = turn_carve(daemon, record, id, last);
-		id += record ? record->job.id + record->job.n_tasks - id : 1;
-		if (record)
-			act_on(request, action, record);
-	}
-	store_walk(daemon->store, &filter, refuse_ended, &ended, NULL);
-	if (range->first == range->last &&
-	    json_array_size(json_object_get(request->result, "results")) == before)
+	act_on_living(request, action, range);
+	if (single || before < IDS_MAX)
+		store_walk(daemon->store, &filter, refuse_ended, &ended, NULL);
+	if (single && json_array_size(json_object_get(request->result, "results")) == before)
 		add_failure(request, range->first, 404, "there is no such job");
 }
 

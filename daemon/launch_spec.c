@@ -253,10 +253,11 @@ static int make_user_log_dir(const struct daemon *daemon, const struct launch *l
 	_cleanup_(free_ptr) char *path =
 		xasprintf("%s/logs/%u", daemon->paths.state_dir, (unsigned)launch->uid);
 
-	if (mkdir(path, 0700) == 0 && lchown(path, launch->uid, launch->gid) == 0)
-		return 0;
-	return errno == EEXIST ? 0
-			       : err_set(err, -errno, "cannot make %s: %s", path, strerror(errno));
+	/* Given away each time: a kill may have come between the two. */
+	if ((mkdir(path, 0700) < 0 && errno != EEXIST) ||
+	    lchown(path, launch->uid, launch->gid) < 0)
+		return err_set(err, -errno, "cannot make %s: %s", path, strerror(errno));
+	return 0;
 }
 
 /* tgpu's own log of a job: private, whatever umask the job has. Logs of its own a user opens as the

@@ -81,15 +81,21 @@ unsigned machine_n_slots(const struct daemon *daemon)
 int machine_find_gpu(const struct daemon *daemon, const char *name)
 {
 	const struct node *node = machine_node(daemon);
-	int64_t index;
+	const struct slot *slots = daemon->machine->slots;
+	int64_t index = -1;
+	int found = -1;
 
-	for (unsigned i = 0; i < daemon->machine->n_slots; i++)
-		if (STREQ(daemon->machine->slots[i].uuid, name) ||
-		    STREQ(node->gpus[i].label, name) ||
-		    (parse_int64(name, 0, INT32_MAX, &index) == 0 &&
-		     index == daemon->machine->slots[i].index))
+	(void)parse_int64(name, 0, INT32_MAX, &index);
+	for (unsigned i = 0; i < daemon->machine->n_slots; i++) {
+		if (STREQ(slots[i].uuid, name))
 			return (int)i;
-	return -1;
+		if (!STREQ(node->gpus[i].label, name) && (index < 0 || index != slots[i].index))
+			continue;
+		/* One that has vanished leaves its index to whoever comes after it. */
+		if (found < 0 || slots[found].report_index < 0)
+			found = (int)i;
+	}
+	return found;
 }
 
 /* The slot of this UUID, a new one if need be; -1 when all slots are used up. */
@@ -263,7 +269,7 @@ void machine_gpus_released(struct daemon *daemon, const struct allocation *alloc
 		for (uint64_t rest = alloc->parts[i].gpus; rest; rest &= rest - 1) {
 			struct slot *slot = &machine->slots[__builtin_ctzll(rest)];
 
-			slot->released_ns = clock_wall_ns(); /* what counts is what we know */
+			slot->released_ns = clock_mono_ns(); /* what counts is what we know */
 			slot->cleaning = true;
 			slot->last_job = job->id;
 			slot->last_uid = job->uid;

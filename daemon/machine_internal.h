@@ -9,7 +9,7 @@ struct slot {
 	char uuid[96];
 	int index;	     /* last known */
 	int report_index;    /* in the last report; -1: not in it */
-	int64_t released_ns; /* wall clock: when its last job was seen to be over */
+	int64_t released_ns; /* monotonic: when its last job was seen to be over */
 	uint64_t last_job;   /* the one that released it, and its user */
 	uint32_t last_uid;
 	bool cleaning;		/* released, and not seen free since */

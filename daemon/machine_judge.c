@@ -105,10 +105,10 @@ static bool is_stranger(const struct daemon *daemon, const struct slot *slot,
 static enum gpu_condition judge_use(const struct daemon *daemon, const struct slot *slot,
 				    const struct gpu_info *gpu, char *reason, size_t size)
 {
-	int64_t since_ns = daemon->machine->report.time_ns - slot->released_ns;
+	int64_t since_ns = daemon->machine->report.mono_ns - slot->released_ns;
 	char use[128];
 
-	if (slot->released_ns >= daemon->machine->report.time_ns) {
+	if (slot->released_ns >= daemon->machine->report.mono_ns) {
 		snprintf(reason, size, "its last job has just ended; waiting for a look at it");
 		return GPU_CLEANING;
 	}
@@ -164,7 +164,7 @@ void machine_learn(struct daemon *daemon)
 		const struct gpu_info *gpu = machine_gpu(daemon, i);
 		bool taken = machine_node(daemon)->taken & (UINT64_C(1) << i);
 
-		if (!gpu || taken || slot->released_ns >= machine->report.time_ns ||
+		if (!gpu || taken || slot->released_ns >= machine->report.mono_ns ||
 		    describe_use(daemon, slot, gpu, use, sizeof(use)))
 			continue;
 		slot->cleaning = false;

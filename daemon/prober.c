@@ -2,7 +2,7 @@
 /*
  * tgpu-probe as a child: a report per line on its stdout, a byte on its stdin to ask for one.
  *
- * Invariants: at most one probe lives; a line longer than PROBE_LINE_MAX or a silence longer than
+ * Invariants: at most one probe lives; a line longer than PROBE_LINE_MAX or no report within
  * probe_timeout kills it, and a new one comes after a delay, once the old one is really
  * gone: a probe stuck in the driver cannot be killed, and a second one would only get stuck beside
  * it. Read next: machine.c, which makes sense of the reports.
@@ -31,6 +31,7 @@ struct prober {
 	pid_t pid;	   /* 0: none lives */
 	pid_t killed;	   /* killed, but not yet reaped; 0: none */
 	uint64_t delay_ms; /* before the next start */
+	bool babbles;	   /* its last line was no report: said once, and no sign of life */
 	bool asked;	   /* a report was asked for and has not begun to arrive */
 	struct buf line;
 	uv_pipe_t in;	  /* its stdin */
@@ -75,9 +76,13 @@ static void fold_line(struct prober *prober, const char *line)
 	struct err err = {0};
 
 	if (gpu_report_parse(line, &report, &err) < 0) {
-		log_warn("the probe's report makes no sense error=\"%s\"", err.msg);
+		if (!prober->babbles)
+			log_warn("the probe's report makes no sense error=\"%s\"", err.msg);
+		prober->babbles = true;
 		return;
 	}
+	expect_report(prober);
+	prober->babbles = false;
 	prober->asked = false;
 	prober->delay_ms = DELAY_FIRST_MS;
 	machine_fold_report(prober->daemon, &report);
@@ -116,7 +121,6 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *chunk)
 		return;
 	}
 	buf_append(&prober->line, chunk->base, (size_t)n);
-	expect_report(prober);
 	fold_lines(prober);
 	if (prober->line.len > PROBE_LINE_MAX)
 		give_up_on_probe(prober, "the probe's report has no end");
@@ -176,7 +180,7 @@ static int start(struct prober *prober)
 	uv_pipe_open(&prober->out, from_probe[0]);
 	prober->in.data = prober->out.data = prober;
 	buf_clear(&prober->line);
-	prober->asked = false;
+	prober->asked = prober->babbles = false;
 	uv_read_start((uv_stream_t *)&prober->out, on_alloc, on_read);
 	expect_report(prober);
 	return 0;
@@ -234,9 +238,9 @@ void prober_destroy(struct daemon *daemon)
 
 	if (!prober)
 		return;
-	if (prober->pid) {
+	if (prober->pid) { /* not waited for: it may be stuck in the driver */
 		kill(prober->pid, SIGKILL);
-		waitpid(prober->pid, NULL, 0);
+		waitpid(prober->pid, NULL, WNOHANG);
 	}
 	buf_finish(&prober->line);
 	free(prober->program);

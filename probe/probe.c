@@ -109,13 +109,14 @@ static int read_first(struct probe *probe, struct gpu_report *report, struct err
 int probe_read(struct probe *probe, struct gpu_report *ret_report, struct err *err)
 {
 	struct gpu_report report = {0};
-	int64_t began_ns = clock_wall_ns();
+	int64_t began_ns = clock_wall_ns(), began_mono_ns = clock_mono_ns();
 	int r = probe->setup.gpus ? read_ordered(probe, &report, err)
 				  : read_first(probe, &report, err);
 
 	if (r != 0)
 		return r;
 	report.time_ns = began_ns;
+	report.mono_ns = began_mono_ns;
 	*ret_report = report;
 	return 0;
 }

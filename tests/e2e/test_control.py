@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: MIT
 """What people do to jobs and GPUs: requeue, update, retries, unique, hold, drain; and what jobs see of it."""
+import sqlite3
+import time
+
 import pytest
+
+from harness import PATIENCE
 
 pytestmark = pytest.mark.sanitize
 
@@ -137,3 +142,47 @@ def test_a_drained_gpu_takes_no_job_until_it_is_resumed(tgpu_factory):
     assert done.returncode == 4 and "no GPU '7'" in done.stderr
     assert tgpu.cli("resume", "0", "gpu1").returncode == 0
     assert tgpu.wait(waiting)["state"] == "finished"
+
+
+def test_a_vanished_gpu_does_not_answer_to_the_index_of_another(tgpu_factory, tmp_path):
+    """GPU 0 is pulled out, so another is GPU 0 from then on: it is the one that is meant."""
+    file = tmp_path / "machine"
+    text = "gpu uuid=A\ngpu uuid=B\n"
+    file.write_text(text)
+    tgpu = tgpu_factory(gpus=f"simulated:{file}", config="probe_interval = 100ms\n")
+    new = tmp_path / "new"
+    new.write_text(text + "absent gpu=0\n")
+    new.rename(file)
+
+    def states():
+        return {gpu["uuid"]: (gpu["index"], gpu["state"]) for gpu in tgpu.api("GET", "/v1/gpus")[1]["gpus"]}
+
+    deadline = time.monotonic() + PATIENCE
+    while (seen := states())["A"][1] != "lost":
+        assert time.monotonic() < deadline, seen
+    assert seen["B"] == (0, "idle")
+    assert tgpu.cli("drain", "0").returncode == 0
+    assert states() == {"A": (0, "lost"), "B": (0, "drained")}
+    assert tgpu.cli("resume", "0").returncode == 0
+    assert states()["B"] == (0, "idle")
+
+
+def test_an_order_to_all_that_ever_ran_is_answered_in_bounds(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    tgpu.wait(tgpu.submit("--", "true"))
+    tgpu.stop()
+    with sqlite3.connect(tgpu.state / "tgpu.db") as db:
+        columns = [row[1] for row in db.execute("PRAGMA table_info(job)") if row[1] not in ("id", "key")]
+        names = ", ".join(columns)
+        db.execute("WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 50000) "
+                   f"INSERT INTO job (id, {names}) SELECT i, {names} FROM n, job WHERE job.id = 1")
+        db.execute("UPDATE meta SET last_id = 50000")
+    db.close()
+    tgpu.start()
+    living = tgpu.submit("--hold", "--", "true")
+    ranges = f"1-9999,10001-19999,20001-29999,40000-{2**53}"
+    results = tgpu.api("POST", "/v1/jobs/cancel", {"ids": ranges})[1]["results"]
+    assert len(results) <= 20001
+    assert [one["id"] for one in results if one["ok"]] == [living]
+    last = tgpu.api("POST", "/v1/jobs/cancel", {"ids": "49990,50001,50005"})[1]["results"]
+    assert [one["status"] for one in last] == [409, 409, 404]

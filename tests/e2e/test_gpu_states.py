@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from harness import PATIENCE
+from harness import BUILD, PATIENCE
 
 pytestmark = pytest.mark.sanitize
 FIXTURES = pathlib.Path(__file__).resolve().parent.parent / "fixtures"
@@ -132,3 +132,31 @@ def test_uncorrectable_memory_errors_drain_the_gpu(tgpu_factory, tmp_path):
     over = machine.tgpu.wait(job)
     assert (over["state"], over["cause"]) == ("failed", "gpu-error") and "gpu4" in over["message"]
     assert "2 uncorrectable" in machine.wait_for(4, "drained")["reason"]
+
+
+def test_a_probe_that_babbles_is_no_sign_of_life(tgpu_factory, tmp_path):
+    """It reported once, and from then on says what is no report: what it said no longer holds."""
+    probe = tmp_path / "tgpu-probe"
+    probe.write_text(f"#!/bin/sh\n{BUILD}/probe/tgpu-probe \"$@\" | "
+                     "(head -n 1; while echo babble; do sleep 0.05; done)\n")
+    probe.chmod(0o755)
+    (tmp_path / "tgpu-runner").symlink_to(BUILD / "runner" / "tgpu-runner")
+    tgpu = tgpu_factory(gpus="simulated:1", config="probe_interval = 100ms\nprobe_timeout = 400ms\n",
+                        daemon_env={"TGPU_LIBEXEC_DIR": str(tmp_path)})
+    deadline = time.monotonic() + PATIENCE
+    while (gpu := tgpu.api("GET", "/v1/gpus")[1]["gpus"][0])["state"] != "unhealthy":
+        assert time.monotonic() < deadline, gpu
+    assert "does not answer" in gpu["reason"]
+
+
+def test_a_clock_that_is_set_back_keeps_no_gpu(tgpu_factory, tmp_path):
+    """The job ended by a clock that ran ahead; what is seen later has an earlier time."""
+    probe = tmp_path / "tgpu-probe"
+    probe.write_text(f"#!/bin/sh\n{BUILD}/probe/tgpu-probe \"$@\" | "
+                     "sed -u 's/\"time_ns\":[0-9]*/\"time_ns\":1000000000000000000/'\n")
+    probe.chmod(0o755)
+    (tmp_path / "tgpu-runner").symlink_to(BUILD / "runner" / "tgpu-runner")
+    tgpu = tgpu_factory(fake_nvml=FIXTURES / "dgx1v.nvml", config=FAST,
+                        daemon_env={"TGPU_LIBEXEC_DIR": str(tmp_path)})
+    for _ in range(2):
+        assert tgpu.wait(tgpu.submit("--gpus", "8", "--", "true"))["state"] == "finished"

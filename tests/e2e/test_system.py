@@ -57,6 +57,13 @@ def test_the_log_belongs_to_the_user_and_to_nobody_else(system):
     assert system.cli_as(NOBODY, "logs", str(job)).stdout == "mine\n"
 
 
+def test_a_log_directory_that_a_kill_left_to_root_is_given_away(system):
+    assert system.tgpu.wait(system.submit_as(NOBODY, "--", "true"))["exit_code"] == 0
+    os.chown(system.tgpu.state / "logs" / str(NOBODY), 0, 0)
+    ended = system.tgpu.wait(system.submit_as(NOBODY, "--", "true"))
+    assert ended["exit_code"] == 0, ended["message"]
+
+
 def test_a_script_can_be_executed_by_its_user(system, tmp_path):
     script = system.tgpu.dir / "job.sh"
     script.write_text("#!/bin/sh\n#TGPU --name scripted\nid -u\n")

@@ -38,6 +38,7 @@ static void report_make(struct gpu_report *report)
 	snprintf(report->source, sizeof(report->source), "nvml");
 	snprintf(report->driver, sizeof(report->driver), "550.163.01");
 	report->time_ns = INT64_C(1767225600123456789);
+	report->mono_ns = INT64_C(123456789);
 	for (size_t i = 0; i < 3; i++)
 		snprintf(report->gpus[i].uuid, sizeof(report->gpus[i].uuid), "GPU-%zu", i);
 	report->gpus[0].index = 0;
@@ -81,6 +82,7 @@ static void keeps_every_field(void **state)
 	assert_int_equal(back.n_gpus, 3);
 	assert_string_equal(back.driver, "550.163.01");
 	assert_true(back.time_ns == report.time_ns);
+	assert_true(back.mono_ns == report.mono_ns);
 	assert_true(back.gpus[0].mig_enabled && !back.gpus[1].mig_enabled);
 	assert_int_equal(back.gpus[2].health, GPU_HEALTH_LOST);
 	assert_string_equal(back.gpus[2].health_reason, "gone");
