@@ -12,6 +12,7 @@
 #include "daemon/api.h"
 #include "daemon/machine.h"
 #include "daemon/turn.h"
+#include "scheduler/why.h"
 
 #define KEY_MAX 64
 
@@ -170,6 +171,17 @@ static int find_row(void *ctx, const struct store_row *row)
 	return 0;
 }
 
+/* What a person who submits wants to know: how many go first, and when it may start. */
+static void add_prospects(struct daemon *daemon, const struct job *waiting, json_t *job)
+{
+	struct why why;
+
+	sched_why(daemon->sched, waiting, clock_wall_ns(), &why);
+	json_object_set_new(job, "ahead", json_integer((json_int_t)why.ahead));
+	json_object_set_new(job, "start_ms_estimated",
+			    why.start_ns ? json_integer(why.start_ns / NS_PER_MS) : json_null());
+}
+
 int api_submit_reply(struct request_context *request)
 {
 	struct daemon *daemon = request->daemon;
@@ -186,8 +198,6 @@ int api_submit_reply(struct request_context *request)
 	else
 		store_walk(daemon->store, &filter, find_row, &job, NULL);
 	if (record && record->job.state == JOB_QUEUED && !record->job.held)
-		json_object_set_new(
-			job, "ahead",
-			json_integer((json_int_t)sched_ahead(daemon->sched, &record->job)));
+		add_prospects(daemon, &record->job, job);
 	return api_ok(request, (int)json_integer_value(request->result), job);
 }
