@@ -112,5 +112,6 @@ const struct command command_doctor = {
 	.examples = "  tgpu doctor\n",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
+	.also = " check diagnose ",
 	.run = run,
 };
