@@ -132,14 +132,15 @@ const struct command command_cancel = {
 	.usage = "[OPTIONS] ID...",
 	.summary = "end jobs, waiting or running",
 	.details = "A running job gets its signal (SIGTERM unless it asked for another) and its "
-		   "time of grace;\n"
-		   "then what is left of it is killed.\n",
+		   "time of grace; then what is left of it is killed.",
 	.examples = "  tgpu cancel 12\n"
 		    "  tgpu cancel 12,20-30\n"
 		    "  tgpu cancel --me --state queued\n",
 	.options = cancel_options,
 	.n_options = ARRAY_SIZE(cancel_options),
-	.takes_words = true,
+	.words = "ID",
+	.states = "active",
+	.also = " kill rm delete scancel ",
 	.run = run_cancel,
 };
 
@@ -147,13 +148,15 @@ const struct command command_requeue = {
 	.name = "requeue",
 	.usage = "[OPTIONS] ID...",
 	.summary = "end running jobs and let them begin again",
-	.details = "They keep their ids and their places in the queue; TGPU_RESTART_COUNT tells "
-		   "them.\n",
+	.details =
+		"They keep their ids and their places in the queue; TGPU_RESTART_COUNT tells them.",
 	.examples = "  tgpu requeue 12\n"
 		    "  tgpu requeue --now 12\n",
 	.options = cancel_options,
 	.n_options = ARRAY_SIZE(cancel_options),
-	.takes_words = true,
+	.words = "ID",
+	.states = "starting,running",
+	.also = " restart rerun ",
 	.run = run_requeue,
 };
 
@@ -164,7 +167,9 @@ const struct command command_hold = {
 	.examples = "  tgpu hold 12\n",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
-	.takes_words = true,
+	.words = "ID",
+	.states = "queued",
+	.also = " pause ",
 	.run = run_hold,
 };
 
@@ -176,6 +181,8 @@ const struct command command_release = {
 		    "  tgpu release --me\n",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
-	.takes_words = true,
+	.words = "ID",
+	.states = "held",
+	.also = " unhold ",
 	.run = run_release,
 };

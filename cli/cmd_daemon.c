@@ -13,6 +13,7 @@
 #include "cli/format.h"
 #include "common/clock.h"
 #include "common/duration.h"
+#include "common/suggest.h"
 
 #define STOP_TIMEOUT_MS 30000
 
@@ -42,7 +43,7 @@ static void print_status(const json_t *status)
 	const char *cgroup = field_text(status, "cgroup");
 	char up[32];
 
-	buf_printf(&text, "tgpud %s runs as %s, pid %" PRId64 ", since %s\n",
+	buf_printf(&text, "tgpud %s runs as %s, pid %" PRId64 ", for %s\n",
 		   field_text(status, "version"), format_user((uid_t)field_int(status, "uid", 0)),
 		   field_int(status, "pid", 0), format_elapsed(up_ms, up));
 	buf_printf(&text, "socket  %s\nstate   %s\njobs    ", field_text(status, "socket"),
@@ -121,7 +122,8 @@ static int stop(struct err *err)
 
 static int run(const struct options *opts, struct err *err)
 {
-	const char *what = opts->n_words == 1 ? opts->words[0] : "";
+	static const char *const orders[] = {"start", "status", "stop"};
+	const char *what = opts->n_words == 1 ? opts->words[0] : "", *close;
 
 	if (STREQ(what, "start"))
 		return get_status(CLIENT_START, opts, err);
@@ -129,20 +131,24 @@ static int run(const struct options *opts, struct err *err)
 		return get_status(CLIENT_NO_START, opts, err);
 	if (STREQ(what, "stop"))
 		return stop(err);
+	close = suggest_closest(what, orders, ARRAY_SIZE(orders));
+	if (close)
+		return err_set(err, -EINVAL, "there is no \"%s\"; did you mean \"tgpu daemon %s\"?",
+			       what, close);
 	return err_set(err, -EINVAL, "write \"tgpu daemon start\", \"status\" or \"stop\"");
 }
 
 const struct command command_daemon = {
 	.name = "daemon",
-	.usage = "start|status|stop",
+	.usage = "[OPTIONS] start|status|stop",
 	.summary = "start, see or stop the daemon",
 	.details = "The first command of a user starts that user's own daemon when the machine has "
-		   "none for all.\n"
-		   "Stopping it leaves running jobs alone.\n",
+		   "none for all. Stopping it leaves running jobs alone.",
 	.examples = "  tgpu daemon status\n"
 		    "  tgpu daemon stop\n",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
-	.takes_words = true,
+	.words = "start|status|stop",
+	.also = " server tgpud ",
 	.run = run,
 };

@@ -137,5 +137,6 @@ const struct command command_doctor = {
 		    "  tgpu doctor --store   after a crash, or when tgpud does not start\n",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
+	.also = " check diagnose ",
 	.run = run,
 };

@@ -77,13 +77,15 @@ const struct command command_drain = {
 	.name = "drain",
 	.usage = "[OPTIONS] GPU...",
 	.summary = "give no more jobs to GPUs",
-	.details = "Jobs that run there go on. A GPU stays drained, also across restarts, until\n"
-		   "\"tgpu resume\". tgpud drains a GPU by itself when it breaks.\n",
+	.details = "A GPU is named by its index (3, gpu3), by its UUID, or all. Jobs that run "
+		   "there go on. A GPU stays drained, also across restarts, until "
+		   "\"tgpu resume\". tgpud drains a GPU by itself when it breaks.",
 	.examples = "  tgpu drain 3 --reason \"fan replaced on Monday\"\n"
 		    "  tgpu drain all\n",
 	.options = drain_options,
 	.n_options = ARRAY_SIZE(drain_options),
-	.takes_words = true,
+	.words = "GPU",
+	.also = " disable offline ",
 	.run = run_drain,
 };
 
@@ -95,6 +97,7 @@ const struct command command_resume = {
 		    "  tgpu resume all\n",
 	.options = resume_options,
 	.n_options = ARRAY_SIZE(resume_options),
-	.takes_words = true,
+	.words = "GPU",
+	.also = " undrain enable online ",
 	.run = run_resume,
 };

@@ -205,13 +205,12 @@ const struct command command_gpus = {
 	.usage = "[OPTIONS]",
 	.summary = "show the GPUs, who holds them and their links",
 	.details = "States: idle, allocated (to a job), cleaning (its job ended, its memory is not "
-		   "free yet),\n"
-		   "foreign (used by a process that tgpu did not start), drained (out of service, "
-		   "see\n"
-		   "tgpu resume), unhealthy, lost, mig (split).\n",
+		   "free yet), foreign (used by a process that tgpu did not start), drained (out "
+		   "of service, see tgpu resume), unhealthy, lost, mig (split).",
 	.examples = "  tgpu gpus\n"
 		    "  tgpu gpus --topology\n",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
+	.also = " sinfo gpu nodes topo nvidia-smi ",
 	.run = run,
 };

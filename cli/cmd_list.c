@@ -8,7 +8,6 @@
 #include "cli/jobview.h"
 #include "cli/selector.h"
 #include "common/clock.h"
-#include "common/duration.h"
 
 static const struct option_desc options[] = {
 	{"all", 'a', OPTION_FLAG, NULL, "ended jobs as well, newest first", NULL},
@@ -17,11 +16,11 @@ static const struct option_desc options[] = {
 	{"json", 0, OPTION_FLAG, NULL, "print the daemon's answer as JSON", NULL},
 };
 
-/* The last column keeps room for all of eight GPUs and the label of simulated ones. */
+/* Cut as far as they may be, all columns fit into 80: the last keeps room for eight GPUs. */
 static const struct table_column columns[] = {
-	{"JOBID", true, 0}, {"NAME", false, 8}, {"USER", false, 0},
+	{"JOBID", true, 0}, {"NAME", false, 8}, {"USER", false, 6},
 	{"ST", false, 0},   {"PRIO", true, 0},	{"GPUS", true, 0},
-	{"TIME", true, 0},  {"LIMIT", true, 0}, {"GPU_IDS(REASON)", false, 28},
+	{"TIME", true, 0},  {"LIMIT", true, 0}, {"GPU_IDS(REASON)", false, 16},
 };
 
 static void add_row(struct table *table, const json_t *job, int64_t now_ms)
@@ -42,7 +41,7 @@ static void add_row(struct table *table, const json_t *job, int64_t now_ms)
 	table_addf(table, COLOUR_NONE, "%" PRId64, field_int(job, "priority", 0));
 	table_addf(table, COLOUR_NONE, "%" PRId64, field_int(job, "num_gpus", 0));
 	table_add(table, COLOUR_NONE, format_elapsed(jobview_elapsed_ms(job, now_ms), text));
-	table_add(table, COLOUR_NONE, limit > 0 ? duration_format(limit, text) : "-");
+	table_add(table, COLOUR_NONE, limit > 0 ? format_duration(limit, text) : "-");
 	table_add(table, COLOUR_NONE, buf_get(&where));
 }
 
@@ -108,16 +107,18 @@ const struct command command_list = {
 	.name = "list",
 	.usage = "[OPTIONS] [ID...]",
 	.summary = "show running and waiting jobs",
-	.details = "States: queued waits for its turn, held waits for \"tgpu release\", starting "
-		   "has its GPUs,\n"
-		   "running, stopping was told to end; finished (exit code 0), failed, cancelled.\n"
-		   "The last column holds the indices of a job's GPUs, or why it waits.\n",
+	.details =
+		"States: queued waits for its turn, held waits for \"tgpu release\", starting has "
+		"its GPUs, running, stopping was told to end; finished (exit code 0), failed, "
+		"cancelled. The last column holds the indices of a job's GPUs, or why it waits.",
 	.examples = "  tgpu list\n"
 		    "  tgpu list --all --me -n 20\n"
 		    "  tgpu list --state failed\n"
 		    "  tgpu list 12,20-30\n",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
-	.takes_words = true,
+	.words = "ID",
+	.states = "all",
+	.also = " ls ps jobs squeue status sacct ",
 	.run = run,
 };

@@ -73,10 +73,13 @@ const struct command command_logs = {
 	.name = "logs",
 	.usage = "[OPTIONS] ID...",
 	.summary = "print what a job printed",
+	.details = "With --follow, a job that waits is waited for.",
 	.examples = "  tgpu logs 12\n"
 		    "  tgpu logs -f last\n",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
-	.takes_words = true,
+	.words = "ID",
+	.states = "all",
+	.also = " tail output cat attach ",
 	.run = run,
 };

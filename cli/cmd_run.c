@@ -55,13 +55,14 @@ const struct command command_run = {
 	.name = "run",
 	.usage = "[OPTIONS] -- COMMAND...\n       tgpu run [OPTIONS] FILE [ARGUMENT...]",
 	.summary = "put a job in line, follow its output, return its exit code",
-	.details = submission_details,
+	.details = SUBMISSION_DETAILS " Ctrl-C ends the job; a second Ctrl-C leaves it to itself.",
 	.examples = "  tgpu run --gpus 1 -- nvidia-smi\n"
 		    "  tgpu run --gpus 2 --time 10m train.sh\n",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
 	.job_options = true,
 	.stop_at_word = true,
-	.takes_words = true,
+	.words = "FILE",
+	.also = " srun exec ",
 	.run = run,
 };

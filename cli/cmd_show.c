@@ -34,19 +34,24 @@ static void line_int(const char *name, const json_t *job, const char *key)
 	line(name, text);
 }
 
+static int64_t now_ms(void)
+{
+	return clock_wall_ns() / NS_PER_MS;
+}
+
 static void line_time(const char *name, const json_t *job, const char *key)
 {
 	int64_t ms = field_int(job, key, 0);
 	char text[32] = "";
 
-	line(name, ms > 0 ? time_format(ms * NS_PER_MS, text) : "");
+	line(name, ms > 0 ? format_moment(ms, now_ms(), text) : "");
 }
 
 static void line_duration(const char *name, int64_t ms)
 {
 	char text[32] = "";
 
-	line(name, ms > 0 ? duration_format(ms, text) : "");
+	line(name, ms > 0 ? format_duration(ms, text) : "");
 }
 
 static void line_bytes(const char *name, const json_t *job, const char *key)
@@ -109,7 +114,7 @@ static void show_usage(const json_t *job)
 static void show_run(const json_t *job)
 {
 	_cleanup_(buf_finish) struct buf gpus = {0}, ending = {0};
-	int64_t elapsed_ms = jobview_elapsed_ms(job, clock_wall_ns() / NS_PER_MS);
+	int64_t elapsed_ms = jobview_elapsed_ms(job, now_ms());
 	char text[32];
 
 	jobview_gpus(&gpus, job);
@@ -139,7 +144,7 @@ static void show_history(const json_t *history)
 		char time[32];
 
 		buf_printf(&text, "  %s  %s",
-			   time_format(field_int(entry, "time_ms", 0) * NS_PER_MS, time),
+			   format_moment(field_int(entry, "time_ms", 0), now_ms(), time),
 			   field_text(entry, "event"));
 		if (detail[0])
 			buf_printf(&text, ": %s", detail);
@@ -205,6 +210,8 @@ const struct command command_show = {
 		    "  tgpu show last --json\n",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
-	.takes_words = true,
+	.words = "ID",
+	.states = "all",
+	.also = " info job scontrol ",
 	.run = run,
 };

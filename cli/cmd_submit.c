@@ -10,6 +10,7 @@
 #include "cli/field.h"
 #include "cli/jobview.h"
 #include "cli/submission.h"
+#include "common/clock.h"
 
 static const struct option_desc options[] = {
 	{"quiet", 'q', OPTION_FLAG, NULL, "print nothing but the id", NULL},
@@ -17,29 +18,55 @@ static const struct option_desc options[] = {
 	{"json", 0, OPTION_FLAG, NULL, "print the job as JSON", NULL},
 };
 
-/* "job 12 submitted: train, 2 GPUs, after 3 others". */
+/* "1st", "2nd", "3rd", "11th". */
+static const char *ordinal_end(int64_t n)
+{
+	static const char *const ends[] = {"th", "st", "nd", "rd"};
+
+	return n % 10 > 3 || n % 100 / 10 == 1 ? ends[0] : ends[n % 10];
+}
+
+/* ", 3rd in line, estimated start 14:05"; the reason where there is no estimate. */
+static void add_place(struct buf *line, const json_t *job)
+{
+	int64_t place = field_int(job, "ahead", 0) + 1, now_ms = clock_wall_ns() / NS_PER_MS;
+	int64_t start_ms = field_int(job, "start_ms_estimated", 0);
+	int64_t begin_ms = field_int(job, "begin_ms", 0);
+	const char *reason = field_text(json_object_get(job, "reason"), "text");
+	char time[32];
+
+	if (begin_ms > now_ms) {
+		buf_printf(line, ", not before %s", format_time(begin_ms, now_ms, time));
+		return;
+	}
+	if (json_object_get(job, "ahead"))
+		buf_printf(line, ", %" PRId64 "%s in line", place, ordinal_end(place));
+	if (start_ms > 0)
+		buf_printf(line, ", estimated start %s", format_time(start_ms, now_ms, time));
+	else if (reason[0])
+		buf_printf(line, " (%s)", reason);
+}
+
+/* "job 12 starts now on gpu0,gpu1", "jobs 12-111; job 12 queued, ..."; a job submitted twice by its
+ * key, or unique, may be further. */
 static void print_submitted(const json_t *job)
 {
-	_cleanup_(buf_finish) struct buf line = {0}, held = {0};
-	int64_t gpus = field_int(job, "num_gpus", 0);
-	int64_t ahead = field_int(job, "ahead", 0);
+	_cleanup_(buf_finish) struct buf line = {0}, gpus = {0};
+	const char *state = jobview_state(job);
+	uint64_t n_jobs = (uint64_t)field_int(job, "n_jobs", 1);
 
-	jobview_gpus(&held, job);
-	buf_printf(&line, "job %" PRIu64 " submitted: %s, ", jobview_id(job),
-		   field_text(job, "name"));
-	if (gpus == 0)
-		buf_puts(&line, "no GPU");
-	else
-		buf_printf(&line, "%" PRId64 " GPU%s", gpus, gpus == 1 ? "" : "s");
-	if (field_true(job, "held"))
-		buf_printf(&line, ", held until \"tgpu release %" PRIu64 "\"", jobview_id(job));
-	else if (!jobview_is_waiting(job))
-		buf_printf(&line, ", %s%s%s", jobview_state(job), held.len > 0 ? " on GPU " : "",
-			   buf_get(&held));
-	else if (ahead == 0)
-		buf_puts(&line, ", first in line");
-	else
-		buf_printf(&line, ", %" PRId64 " ahead of it", ahead);
+	jobview_gpu_names(&gpus, job);
+	if (n_jobs > 1)
+		buf_printf(&line, "jobs %" PRIu64 "-%" PRIu64 "; ", jobview_id(job),
+			   jobview_id(job) + n_jobs - 1);
+	buf_printf(&line, "job %" PRIu64 " %s", jobview_id(job),
+		   STREQ(state, "starting") ? "starts now" : state);
+	if (STREQ(state, "held"))
+		buf_printf(&line, " until \"tgpu release %" PRIu64 "\"", jobview_id(job));
+	else if (jobview_is_waiting(job))
+		add_place(&line, job);
+	else if (gpus.len > 0)
+		buf_printf(&line, " on %s", buf_get(&gpus));
 	format_line(COLOUR_NONE, buf_get(&line));
 }
 
@@ -64,7 +91,7 @@ const struct command command_submit = {
 	.name = "submit",
 	.usage = "[OPTIONS] -- COMMAND...\n       tgpu submit [OPTIONS] FILE [ARGUMENT...]",
 	.summary = "put a job in line",
-	.details = submission_details,
+	.details = SUBMISSION_DETAILS,
 	.examples = "  tgpu submit --gpus 2 -- python train.py\n"
 		    "  tgpu submit --gpus 2 --priority 5 -- cmd=\"python train.py > out.txt\"\n"
 		    "  tgpu submit --time 4h train.sh --epochs 3\n"
@@ -73,6 +100,7 @@ const struct command command_submit = {
 	.n_options = ARRAY_SIZE(options),
 	.job_options = true,
 	.stop_at_word = true,
-	.takes_words = true,
+	.words = "FILE",
+	.also = " sbatch add queue ",
 	.run = run,
 };

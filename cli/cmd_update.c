@@ -59,14 +59,15 @@ const struct command command_update = {
 	.name = "update",
 	.usage = "[OPTIONS] ID...",
 	.summary = "change what waiting jobs ask for",
-	.details =
-		"A waiting job keeps its place by its time of submission. A job that has started "
-		"is not changed.\n",
+	.details = "A waiting job keeps its place by its time of submission. A job that has "
+		   "started is not changed.",
 	.examples = "  tgpu update 12 --priority 5\n"
 		    "  tgpu update --me --state queued --time 2h\n",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
 	.job_options = true,
-	.takes_words = true,
+	.words = "ID",
+	.states = "queued,held",
+	.also = " set edit modify change ",
 	.run = run,
 };

@@ -54,11 +54,13 @@ const struct command command_wait = {
 	.usage = "[OPTIONS] ID...",
 	.summary = "wait until jobs are over, return their exit code",
 	.details = "With several jobs: 0 when all succeeded, else the code of the first (by id) "
-		   "that did not.\n",
+		   "that did not.",
 	.examples = "  tgpu wait 12\n"
 		    "  tgpu wait --timeout 1h 12-20 && tgpu submit evaluate.sh\n",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
-	.takes_words = true,
+	.words = "ID",
+	.states = "active",
+	.also = " join ",
 	.run = run,
 };

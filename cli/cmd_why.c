@@ -7,7 +7,6 @@
 #include "cli/format.h"
 #include "cli/selector.h"
 #include "common/clock.h"
-#include "common/duration.h"
 
 static const struct option_desc options[] = {
 	SELECTOR_OPTIONS,
@@ -35,7 +34,8 @@ static void explain(const json_t *why)
 		format_line(COLOUR_NONE, line);
 	}
 	if (start_ms > 0)
-		printf("  estimated start: %s\n", time_format(start_ms * NS_PER_MS, time));
+		printf("  estimated start: %s\n",
+		       format_time(start_ms, clock_wall_ns() / NS_PER_MS, time));
 }
 
 static int why(struct client *client, uint64_t id, void *ctx, struct err *err)
@@ -68,6 +68,8 @@ const struct command command_why = {
 		    "  tgpu why --me --state queued\n",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
-	.takes_words = true,
+	.words = "ID",
+	.states = "queued,held",
+	.also = " explain ",
 	.run = run,
 };

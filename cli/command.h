@@ -9,13 +9,15 @@ struct command {
 	const char *name;
 	const char *usage;		   /* what follows the name */
 	const char *summary;		   /* one line */
-	const char *details;		   /* more lines for its help; NULL: none */
+	const char *details;		   /* a paragraph more, not wrapped; NULL: none */
 	const char *examples;		   /* one line each, the whole command */
 	const struct option_desc *options; /* its own, n_options of them */
 	size_t n_options;
-	bool job_options;  /* takes the options of a job as well */
-	bool stop_at_word; /* options end at the first word */
-	bool takes_words;  /* false: words are an error */
+	bool job_options;   /* takes the options of a job as well */
+	bool stop_at_word;  /* options end at the first word */
+	const char *words;  /* what its words are: "ID", "GPU", "start|stop"; NULL: it takes none */
+	const char *states; /* of the jobs that make sense as its ids, for completion */
+	const char *also;   /* what other programs call it, with blanks around each */
 
 	/*
 	 * Do it. Returns the exit code, or a negative errno with a sentence for stderr, from which
@@ -32,3 +34,6 @@ extern const struct command command_submit, command_run, command_list, command_s
 /* All verbs in the order of the overview; *ret_n of them. */
 const struct command *const *commands(size_t *ret_n);
 const struct command *command_find(const char *name);
+
+/* The verb that somebody who wrote `word` may have meant, NULL when none is near. */
+const struct command *command_suggest(const char *word);

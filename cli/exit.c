@@ -18,9 +18,13 @@ static const struct exit_meaning meanings[] = {
 	{EXIT_NO_DAEMON, -ENOTCONN, "no daemon answers"},
 	{EXIT_NOT_FOUND, -ENOENT, "no such job"},
 	{EXIT_NOT_PERMITTED, -EPERM, "not permitted"},
-	{EXIT_TIMEOUT, -ETIMEDOUT, "time is up"},
+	{EXIT_TIMEOUT, -ETIMEDOUT, "the time given with --timeout, or of the job, is up"},
 	{EXIT_CANNOT_START, 0, "run, wait: the job's program could not be started"},
 };
+
+const char exit_of_jobs[] =
+	"tgpu run and tgpu wait return the job's own code: its exit code, or 128 and the number "
+	"of the signal that ended it.";
 
 const struct exit_meaning *exit_meanings(size_t *ret_n)
 {

@@ -21,6 +21,9 @@ struct exit_meaning {
 	const char *meaning;
 };
 
+/* How the codes of `run` and `wait` differ, one sentence. */
+extern const char exit_of_jobs[];
+
 /* The table; *ret_n entries, ascending. */
 const struct exit_meaning *exit_meanings(size_t *ret_n);
 

@@ -8,12 +8,17 @@
  */
 #include "cli/format.h"
 
+#include <inttypes.h>
+#include <locale.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include "common/duration.h"
+#include "common/utf8.h"
 
 #define GAP 2 /* blanks between columns */
 
@@ -60,19 +65,57 @@ void format_printable(struct buf *buf, const char *text)
 	}
 }
 
-/* Not the first byte of a character. */
-static bool is_continuation(char c)
+/*
+ * Columns that the character at `at` takes: 2 for most East Asian ones and emoji, 0 for what
+ * combines with the one before. Its bytes go to *ret_len. By the C library's table, which it opens
+ * only where there is more than ASCII; a byte that is no UTF-8 counts as one column.
+ */
+static size_t columns_of(const char *at, size_t *ret_len)
 {
-	return ((unsigned char)c & 0xc0) == 0x80;
+	static locale_t utf8;
+	mbstate_t state = {0};
+	wchar_t wide;
+	size_t len;
+	int width;
+
+	*ret_len = 1;
+	if ((unsigned char)*at < 0x80)
+		return 1;
+	if (!utf8)
+		utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", NULL);
+	if (!utf8 || !uselocale(utf8))
+		return utf8_sequence(at, strnlen(at, 4)) > 0;
+	len = mbrtowc(&wide, at, strlen(at), &state);
+	if (len == 0 || len > 4)
+		return 1;
+	*ret_len = len;
+	width = wcwidth(wide);
+	return width < 0 ? 1 : (size_t)width;
+}
+
+/* The bytes of `text` that fit into `width` columns; what combines stays with its base. */
+static size_t fitting_bytes(const char *text, size_t width, size_t *ret_columns)
+{
+	size_t columns = 0, bytes = 0, len;
+
+	while (text[bytes]) {
+		size_t more = columns_of(text + bytes, &len);
+
+		if (columns + more > width)
+			break;
+		columns += more;
+		bytes += len;
+	}
+	*ret_columns = columns;
+	return bytes;
 }
 
 size_t format_columns(const char *text)
 {
-	size_t n = 0;
+	size_t columns;
 
-	for (; *text; text++)
-		n += !is_continuation(*text);
-	return n;
+	fitting_bytes(text, SIZE_MAX / 2, &columns);
+	return columns;
 }
 
 const char *format_user(uid_t uid)
@@ -94,9 +137,54 @@ const char *format_user(uid_t uid)
 	return known[n++].name;
 }
 
+const char *format_duration(int64_t ms, char buf[32])
+{
+	static const struct {
+		const char *name;
+		int64_t s;
+	} units[] = {{"d", 86400}, {"h", 3600}, {"m", 60}, {"s", 1}};
+	int64_t s = ms / 1000;
+	size_t i = 0;
+	int len;
+
+	if (ms < 1000)
+		return duration_format(ms, buf);
+	while (s < units[i].s)
+		i++;
+	len = sprintf(buf, "%" PRId64 "%s", s / units[i].s, units[i].name);
+	s = i + 1 < ARRAY_SIZE(units) ? s % units[i].s / units[i + 1].s : 0;
+	if (s > 0)
+		sprintf(buf + len, "%02" PRId64 "%s", s, units[i + 1].name);
+	return buf;
+}
+
 const char *format_elapsed(int64_t ms, char buf[32])
 {
-	return ms < 0 ? "-" : duration_format(ms / 1000 * 1000, buf);
+	return ms < 0 ? "-" : format_duration(ms / 1000 * 1000, buf);
+}
+
+static const char *format_local(int64_t ms, int64_t now_ms, bool seconds, char buf[32])
+{
+	time_t moment = (time_t)(ms / 1000), now = (time_t)(now_ms / 1000);
+	struct tm tm, today;
+	size_t len = 0;
+
+	if (!localtime_r(&moment, &tm) || !localtime_r(&now, &today))
+		return "-";
+	if (tm.tm_year != today.tm_year || tm.tm_yday != today.tm_yday)
+		len = strftime(buf, 32, "%Y-%m-%d ", &tm);
+	strftime(buf + len, 32 - len, seconds ? "%H:%M:%S" : "%H:%M", &tm);
+	return buf;
+}
+
+const char *format_time(int64_t ms, int64_t now_ms, char buf[32])
+{
+	return format_local(ms, now_ms, false, buf);
+}
+
+const char *format_moment(int64_t ms, int64_t now_ms, char buf[32])
+{
+	return format_local(ms, now_ms, true, buf);
 }
 
 void format_line(enum format_colour colour, const char *text)
@@ -175,34 +263,28 @@ static void shrink_widths(const struct table *table, size_t *widths, size_t exce
 }
 
 /* Append at most `width` columns of text; the last one is '+' when something was cut. */
-static void append_cut(struct buf *line, const char *text, size_t width)
+static size_t append_cut(struct buf *line, const char *text, size_t width)
 {
-	size_t columns = 0;
-	const char *at = text;
+	size_t columns = format_columns(text);
 
-	if (format_columns(text) <= width) {
+	if (columns <= width) {
 		buf_puts(line, text);
-		return;
+		return columns;
 	}
-	while (*at && columns + 1 < width) {
-		at++;
-		while (is_continuation(*at))
-			at++;
-		columns++;
-	}
-	buf_append(line, text, (size_t)(at - text));
+	buf_append(line, text, fitting_bytes(text, width - 1, &columns));
 	buf_putc(line, '+');
+	return columns + 1;
 }
 
 static void append_cell(struct buf *line, const struct table_column *column, const char *text,
 			size_t width, bool last)
 {
-	size_t columns = format_columns(text);
-	int pad = columns < width ? (int)(width - columns) : 0;
+	_cleanup_(buf_finish) struct buf cell = {0};
+	int pad = (int)(width - append_cut(&cell, text, width));
 
 	if (column->right)
 		buf_printf(line, "%*s", pad, "");
-	append_cut(line, text, width);
+	buf_puts(line, buf_get(&cell));
 	if (!column->right && !last)
 		buf_printf(line, "%*s", pad, "");
 }

@@ -33,8 +33,18 @@ size_t format_columns(const char *text);
 /* Name of a user, its number when it has none. Borrowed until the program ends; looked up once. */
 const char *format_user(uid_t uid);
 
-/* "1h30m" rounded down to seconds, "-" for a negative value. */
+/* Two units at most, the smaller cut off: "45s", "5m07s", "1h05m", "2d03h", "120ms". "-" below 0.
+ */
+const char *format_duration(int64_t ms, char buf[32]);
+
+/* The same of a time that runs: whole seconds, "0s" at its beginning. */
 const char *format_elapsed(int64_t ms, char buf[32]);
+
+/* A moment in local time: "14:05" on the day of `now_ms`, else "2026-01-31 14:05". */
+const char *format_time(int64_t ms, int64_t now_ms, char buf[32]);
+
+/* The same to the second. */
+const char *format_moment(int64_t ms, int64_t now_ms, char buf[32]);
 
 /* Print one line on stdout in a colour (when wanted), made printable. */
 void format_line(enum format_colour colour, const char *text);

@@ -6,6 +6,9 @@
 
 #include "cli/command.h"
 
+/* The first steps: what `tgpu` alone says. */
+void help_first(FILE *out);
+
 /* What tgpu is, every verb, the exit codes. */
 void help_overview(FILE *out);
 

@@ -13,25 +13,26 @@
 #include "cli/exit.h"
 #include "cli/field.h"
 
-/* Every state of the API: what its word looks like, and whether a job can leave it. */
-static const struct state {
-	const char *name;
-	enum format_colour colour;
-	bool final;
-} states[] = {
-	{"queued", COLOUR_YELLOW, false}, {"starting", COLOUR_CYAN, false},
-	{"running", COLOUR_GREEN, false}, {"stopping", COLOUR_CYAN, false},
-	{"finished", COLOUR_DIM, true},	  {"failed", COLOUR_RED, true},
-	{"cancelled", COLOUR_DIM, true},
+const struct jobview_state jobview_states[] = {
+	{"queued", "waits for its turn, or is held", COLOUR_YELLOW, false},
+	{"starting", "has its GPUs, is being started", COLOUR_CYAN, false},
+	{"running", "runs", COLOUR_GREEN, false},
+	{"stopping", "was told to end", COLOUR_CYAN, false},
+	{"finished", "ended with exit code 0", COLOUR_DIM, true},
+	{"failed", "ended otherwise", COLOUR_RED, true},
+	{"cancelled", "was ended by somebody", COLOUR_DIM, true},
+	{"active", "all that have not ended", COLOUR_NONE, false},
+	{"all", "every one", COLOUR_NONE, false},
+	{NULL, NULL, COLOUR_NONE, false},
 };
 
-static const struct state *state_of(const json_t *job)
+static const struct jobview_state *state_of(const json_t *job)
 {
 	const char *name = field_text(job, "state");
 
-	for (size_t i = 0; i < ARRAY_SIZE(states); i++)
-		if (STREQ(states[i].name, name))
-			return &states[i];
+	for (size_t i = 0; jobview_states[i].name; i++)
+		if (STREQ(jobview_states[i].name, name))
+			return &jobview_states[i];
 	return NULL;
 }
 
@@ -58,14 +59,14 @@ const char *jobview_state(const json_t *job)
 
 bool jobview_is_final(const json_t *job)
 {
-	const struct state *state = state_of(job);
+	const struct jobview_state *state = state_of(job);
 
 	return state && state->final;
 }
 
 enum format_colour jobview_colour(const json_t *job)
 {
-	const struct state *state = state_of(job);
+	const struct jobview_state *state = state_of(job);
 
 	return state ? state->colour : COLOUR_NONE;
 }
@@ -87,17 +88,27 @@ static bool is_simulated(const json_t *gpus)
 	return strncmp(field_text(json_array_get(gpus, 0), "uuid"), "SIM-", 4) == 0;
 }
 
-void jobview_gpus(struct buf *buf, const json_t *job)
+static void add_gpus(struct buf *buf, const json_t *job, const char *prefix)
 {
 	const json_t *gpus = json_object_get(job, "gpus");
 	const json_t *gpu;
 	size_t i;
 
 	json_array_foreach (gpus, i, gpu)
-		buf_printf(buf, "%s%" JSON_INTEGER_FORMAT, i > 0 ? "," : "",
+		buf_printf(buf, "%s%s%" JSON_INTEGER_FORMAT, i > 0 ? "," : "", prefix,
 			   (json_int_t)field_int(gpu, "index", -1));
 	if (is_simulated(gpus))
 		buf_puts(buf, " (simulated)");
+}
+
+void jobview_gpus(struct buf *buf, const json_t *job)
+{
+	add_gpus(buf, job, "");
+}
+
+void jobview_gpu_names(struct buf *buf, const json_t *job)
+{
+	add_gpus(buf, job, "gpu");
 }
 
 /* The causes of an end that say more than an exit code or a signal does. */

@@ -6,6 +6,17 @@
 
 #include "cli/format.h"
 
+/* The states of the API, and the two words for several of them that it takes as well. */
+struct jobview_state {
+	const char *name;
+	const char *meaning; /* a few words */
+	enum format_colour colour;
+	bool final; /* no job leaves it */
+};
+
+/* Ended by a NULL name. */
+extern const struct jobview_state jobview_states[];
+
 uint64_t jobview_id(const json_t *job);
 
 /* How many jobs an entry of a list stands for: the tasks of an array that wait, with the ids from
@@ -28,6 +39,9 @@ int64_t jobview_elapsed_ms(const json_t *job, int64_t now_ms);
 
 /* Append its GPUs, "0,3", with the label of simulated ones; nothing when it holds none. */
 void jobview_gpus(struct buf *buf, const json_t *job);
+
+/* The same as words that tgpu takes: "gpu0,gpu3". */
+void jobview_gpu_names(struct buf *buf, const json_t *job);
 
 /* Append how it ended, "exit code 3", "time limit"; nothing for a success or before the end. */
 void jobview_ending(struct buf *buf, const json_t *job);

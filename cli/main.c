@@ -5,49 +5,34 @@
  * Invariants: an unknown verb is an error with a suggestion and never a job; every message goes to
  * stderr as one line "tgpu VERB: sentence"; only what was asked for goes to stdout.
  * Cost: start-up is what a person feels, so nothing is loaded or connected before the verb needs
- * it. Read next: command.h, then any cmd_*.c, then client.c.
+ * it. Read next: commands.c, then any cmd_*.c, then client.c.
  */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 
+#include "cli/complete.h"
 #include "cli/help.h"
-#include "common/suggest.h"
 
-static const struct command *const table[] = {
-	&command_submit,  &command_run,	   &command_list,   &command_show,   &command_why,
-	&command_logs,	  &command_wait,   &command_cancel, &command_hold,   &command_release,
-	&command_requeue, &command_update, &command_drain,  &command_resume, &command_gpus,
-	&command_daemon,  &command_doctor,
-};
-
-const struct command *const *commands(size_t *ret_n)
-{
-	*ret_n = ARRAY_SIZE(table);
-	return table;
-}
-
-const struct command *command_find(const char *name)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
-		if (STREQ(table[i]->name, name))
-			return table[i];
-	return NULL;
-}
-
+/* What begins with a dash is an option in front of the verb; what is near nothing, a program. */
 static int unknown_verb(const char *verb)
 {
-	const char *names[ARRAY_SIZE(table)];
-	const char *close;
+	const struct command *close = command_suggest(verb);
 
-	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
-		names[i] = table[i]->name;
-	close = suggest_closest(verb, names, ARRAY_SIZE(names));
-	if (close)
+	if (verb[0] == '-')
+		fprintf(stderr,
+			"tgpu: \"%s\" stands before the command; options go behind it, as in "
+			"\"tgpu submit --gpus 2 -- python train.py\"\n",
+			verb);
+	else if (close)
 		fprintf(stderr, "tgpu: there is no command \"%s\"; did you mean \"%s\"?\n", verb,
-			close);
+			close->name);
 	else
-		fprintf(stderr, "tgpu: there is no command \"%s\"; see \"tgpu help\"\n", verb);
+		fprintf(stderr,
+			"tgpu: there is no command \"%s\"; see \"tgpu help\", or run a program as "
+			"a "
+			"job with \"tgpu submit -- %s\"\n",
+			verb, verb);
 	return EXIT_USAGE;
 }
 
@@ -79,7 +64,7 @@ static int run_command(const struct command *command, int argc, char **argv)
 		help_command(stdout, command, &options);
 		return EXIT_DONE;
 	}
-	if (options.n_words > 0 && !command->takes_words) {
+	if (options.n_words > 0 && !command->words) {
 		err_set(&err, -EINVAL, "\"%s\" is one word too many; see \"tgpu help %s\"",
 			options.words[0], command->name);
 		return report(command, -EINVAL, &err);
@@ -107,9 +92,11 @@ static int run_verb(int argc, char **argv)
 	const struct command *command;
 
 	if (!verb) {
-		help_overview(stderr);
+		help_first(stderr);
 		return EXIT_USAGE;
 	}
+	if (STREQ(verb, "complete"))
+		return complete(argc - 2, argv + 2);
 	if (STREQ(verb, "help") || STREQ(verb, "--help") || STREQ(verb, "-h"))
 		return run_help(argc - 2, argv + 2);
 	if (STREQ(verb, "--version") || STREQ(verb, "-V")) {

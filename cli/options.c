@@ -9,6 +9,7 @@
  */
 #include "cli/options.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -66,8 +67,7 @@ void options_finish(struct options *options)
 	*options = (struct options){0};
 }
 
-static const struct option_desc *find_name(const struct options *options, const char *name,
-					   size_t len)
+const struct option_desc *options_find(const struct options *options, const char *name, size_t len)
 {
 	for (size_t i = 0; i < options->n_table; i++)
 		if (strlen(options->table[i].name) == len &&
@@ -84,18 +84,24 @@ static const struct option_desc *find_letter(const struct options *options, char
 	return NULL;
 }
 
+static bool is_switch(const struct options *options, const char *name)
+{
+	return options_find(options, name, strlen(name))->kind == OPTION_SWITCH;
+}
+
 static int unknown(const struct options *options, const char *name, size_t len, struct err *err)
 {
 	_cleanup_(free_ptr) const char **names = xcalloc(options->n_table, sizeof(*names));
 	_cleanup_(free_ptr) char *word = xstrndup(name, len);
+	bool negated = strncmp(word, "no-", 3) == 0;
 	const char *close;
 
 	for (size_t i = 0; i < options->n_table; i++)
 		names[i] = options->table[i].name;
-	close = suggest_closest(word, names, options->n_table);
+	close = suggest_closest(negated ? word + 3 : word, names, options->n_table);
 	if (close)
-		return err_set(err, -EINVAL, "there is no option --%s; did you mean --%s?", word,
-			       close);
+		return err_set(err, -EINVAL, "there is no option --%s; did you mean --%s%s?", word,
+			       negated && is_switch(options, close) ? "no-" : "", close);
 	return err_set(err, -EINVAL, "there is no option --%s; see --help", word);
 }
 
@@ -108,6 +114,8 @@ static void keep(struct options *options, const struct option_desc *desc, const 
 static int next_value(struct options *options, const struct option_desc *desc, struct cursor *rest,
 		      struct err *err)
 {
+	if (rest->n == 0)
+		options->pending = desc;
 	if (rest->n == 0 || STREQ(rest->argv[0], "--"))
 		return err_set(err, -EINVAL, "--%s needs a value; write --%s %s", desc->name,
 			       desc->name, desc->metavar ? desc->metavar : "VALUE");
@@ -122,10 +130,10 @@ static int parse_long(struct options *options, const char *name, struct cursor *
 {
 	const char *equals = strchr(name, '=');
 	size_t len = equals ? (size_t)(equals - name) : strlen(name);
-	const struct option_desc *desc = find_name(options, name, len), *positive;
+	const struct option_desc *desc = options_find(options, name, len), *positive;
 
 	if (!desc && !equals && strncmp(name, "no-", 3) == 0) {
-		positive = find_name(options, name + 3, len - 3);
+		positive = options_find(options, name + 3, len - 3);
 		if (positive && positive->kind == OPTION_SWITCH) {
 			keep(options, positive, "false");
 			return 0;
@@ -142,6 +150,17 @@ static int parse_long(struct options *options, const char *name, struct cursor *
 	return 0;
 }
 
+/* Nearly always the wrong case: -g for -G. */
+static int unknown_letter(const struct options *options, char letter, struct err *err)
+{
+	const struct option_desc *other = find_letter(options, (char)(letter ^ 0x20));
+
+	if (other && isalpha((unsigned char)letter))
+		return err_set(err, -EINVAL, "there is no option -%c; did you mean -%c (--%s)?",
+			       letter, other->letter, other->name);
+	return err_set(err, -EINVAL, "there is no option -%c; see --help", letter);
+}
+
 static int parse_letters(struct options *options, const char *letters, struct cursor *rest,
 			 struct err *err)
 {
@@ -149,7 +168,7 @@ static int parse_letters(struct options *options, const char *letters, struct cu
 		const struct option_desc *desc = find_letter(options, *at);
 
 		if (!desc)
-			return err_set(err, -EINVAL, "there is no option -%c; see --help", *at);
+			return unknown_letter(options, *at, err);
 		if (desc->kind == OPTION_VALUE && at[1] == '\0')
 			return next_value(options, desc, rest, err);
 		if (desc->kind == OPTION_VALUE) {
@@ -184,19 +203,18 @@ int options_parse(struct options *options, int argc, char **argv, bool stop_at_w
 		  struct err *err)
 {
 	struct cursor rest = {argv, argc};
-	bool dashes = false;
 	int r = 0;
 
 	allocate(options, argc, argv);
-	while (rest.n > 0 && !dashes && r == 0) {
+	while (rest.n > 0 && !options->dashes && r == 0) {
 		const char *arg = rest.argv[0];
 
 		if (stop_at_word && (arg[0] != '-' || arg[1] == '\0'))
 			break;
 		rest.argv++;
 		rest.n--;
-		dashes = STREQ(arg, "--");
-		if (dashes)
+		options->dashes = STREQ(arg, "--");
+		if (options->dashes)
 			options->n_plain = options->n_words;
 		else if (strncmp(arg, "--", 2) == 0)
 			r = parse_long(options, arg + 2, &rest, err);
@@ -208,7 +226,7 @@ int options_parse(struct options *options, int argc, char **argv, bool stop_at_w
 	if (r < 0)
 		return r;
 	keep_words(options, &rest);
-	if (!dashes)
+	if (!options->dashes)
 		options->n_plain = options->n_words;
 	return 0;
 }

@@ -39,7 +39,9 @@ struct options {
 	size_t n_values;
 	char **words; /* owned array, NULL-terminated, of borrowed words that are no options */
 	size_t n_words;
-	size_t n_plain; /* this many of them stood before "--" */
+	size_t n_plain;			   /* this many of them stood before "--" */
+	bool dashes;			   /* there was a "--" */
+	const struct option_desc *pending; /* the one whose value is missing at the end; or NULL */
 };
 
 /* Make the table of a command: its own `n` entries, the job's fields when `job`, and --help. */
@@ -52,6 +54,9 @@ void options_finish(struct options *options);
  */
 int options_parse(struct options *options, int argc, char **argv, bool stop_at_word,
 		  struct err *err);
+
+/* The option whose name is the first `len` bytes of `name`, NULL when there is none. */
+const struct option_desc *options_find(const struct options *options, const char *name, size_t len);
 
 /* Was the flag given? */
 bool options_has(const struct options *options, const char *name);

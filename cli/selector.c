@@ -15,6 +15,9 @@
 #include <unistd.h>
 
 #include "cli/field.h"
+#include "cli/jobview.h"
+#include "common/suggest.h"
+#include "common/utf8.h"
 
 #define RESOLVE_MAX 10000 /* the most the API lists or changes at once */
 
@@ -41,6 +44,51 @@ static int add_range(struct selector *selector, const struct idrange *range, boo
 	return r < 0 ? err_set(err, r, "too many jobs are named; use a range") : 0;
 }
 
+/* The state that `word` is, or with `near` may have been meant to be; NULL. */
+static const char *find_state(const char *word, bool near)
+{
+	const char *names[16];
+	size_t n = 0;
+
+	for (; jobview_states[n].name; n++) {
+		names[n] = jobview_states[n].name;
+		if (STREQ(names[n], word))
+			return names[n];
+	}
+	return near ? suggest_closest(word, names, n) : NULL;
+}
+
+static int check_state(const char *state, struct err *err)
+{
+	char quoted[UTF8_QUOTE_SIZE];
+	const char *close = find_state(state, true);
+
+	if (close && STREQ(close, state))
+		return 0;
+	if (STREQ(state, "held"))
+		return err_set(err, -EINVAL,
+			       "--state held: held jobs are queued ones; write --state queued");
+	utf8_quote(state, quoted);
+	if (close)
+		return err_set(err, -EINVAL, "--state: %s is no state; did you mean %s?", quoted,
+			       close);
+	return err_set(err, -EINVAL,
+		       "--state: %s is no state; write for example queued,running, or failed, "
+		       "active (not ended) or all",
+		       quoted);
+}
+
+static int check_states(const char *states, struct err *err)
+{
+	_cleanup_(free_ptr) char *copy = states ? xstrdup(states) : NULL;
+	char *rest = copy, *state;
+	int r = 0;
+
+	while (r == 0 && (state = strsep(&rest, ",")))
+		r = check_state(state, err);
+	return r;
+}
+
 /* One piece between commas: "last", "12" or "3-5". */
 static int parse_piece(struct selector *selector, const char *piece, struct err *err)
 {
@@ -52,6 +100,11 @@ static int parse_piece(struct selector *selector, const char *piece, struct err 
 		selector->last = true;
 		return 0;
 	}
+	if (find_state(piece, false))
+		return err_set(err, -EINVAL, "\"%s\" is a state, not a job id; write --state %s",
+			       piece, piece);
+	if (suggest_closest(piece, (const char *[]){"last"}, 1))
+		return err_set(err, -EINVAL, "\"%s\" is no job id; did you mean last?", piece);
 	r = idset_parse(piece, &set, err);
 	for (size_t i = 0; r == 0 && i < set.n_ranges; i++)
 		r = add_range(selector, &set.ranges[i], named, err);
@@ -67,17 +120,6 @@ static int parse_word(struct selector *selector, const char *word, struct err *e
 	while (r == 0 && (piece = strsep(&rest, ",")))
 		r = parse_piece(selector, piece, err);
 	return r;
-}
-
-/* States go into a query string, and are letters only. */
-static int check_states(const char *states, struct err *err)
-{
-	if (states && (!states[0] || states[strspn(states, "abcdefghijklmnopqrstuvwxyz,")]))
-		return err_set(err, -EINVAL,
-			       "--state %.64s: write states with commas, such as queued,running; "
-			       "or active, or all",
-			       states);
-	return 0;
 }
 
 int selector_parse(struct selector *selector, const struct options *options, struct err *err)

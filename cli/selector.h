@@ -9,7 +9,7 @@
 /* For the option tables of the commands that select jobs. */
 #define SELECTOR_OPTIONS                                                             \
 	{"me", 0, OPTION_FLAG, NULL, "only my jobs", NULL},                          \
-		{"user", 'u', OPTION_VALUE, "NAME", "only jobs of this user", NULL}, \
+		{"user", 'u', OPTION_VALUE, "USER", "only jobs of this user", NULL}, \
 	{                                                                            \
 		"state", 's', OPTION_VALUE, "STATES",                                \
 			"only jobs in these states, or active, or all", NULL         \

@@ -28,13 +28,6 @@
 
 extern char **environ;
 
-const char submission_details[] = "The job is a command after \"--\", a YAML file (.yaml, .yml), a "
-				  "script whose #TGPU lines hold\n"
-				  "options, or \"-\" for a script on stdin. Words after a script "
-				  "are its arguments. Options given\n"
-				  "here win over those of the file. The job gets the environment "
-				  "and directory of this shell.\n";
-
 /*
  * Variables of this shell that would mislead a job: what the daemon sets for each job itself, which
  * GPUs the shell was given, and the sockets that a service manager gave to the shell's own service.

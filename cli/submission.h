@@ -6,7 +6,11 @@
 #include "cli/options.h"
 
 /* What both verbs say about where the job comes from; for their help. */
-extern const char submission_details[];
+#define SUBMISSION_DETAILS                                                                        \
+	"The job is a command after \"--\", a YAML file (.yaml, .yml), a script whose #TGPU "     \
+	"lines hold options, or \"-\" for a script on stdin. Words after a script are its "       \
+	"arguments. Options given here win over those of the file. The job gets the environment " \
+	"and directory of this shell."
 
 /*
  * Make the specification (words after "--", a YAML file, a script with directives, or "-" for a

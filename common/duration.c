@@ -247,11 +247,13 @@ static void advance_day(struct tm *tm)
 	tm->tm_mday = noon.tm_mday;
 }
 
-/* "14:05" or "14:05:30". */
+/* "14:05", "9:05" or "14:05:30". */
 static bool take_time_of_day(const char **at, struct tm *tm)
 {
+	int digits = (*at)[0] && (*at)[1] == ':' ? 1 : 2;
+
 	tm->tm_sec = 0;
-	if (!take_digits(at, 2, &tm->tm_hour) || !take_char(at, ':') ||
+	if (!take_digits(at, digits, &tm->tm_hour) || !take_char(at, ':') ||
 	    !take_digits(at, 2, &tm->tm_min))
 		return false;
 	if (take_char(at, ':') && !take_digits(at, 2, &tm->tm_sec))
@@ -281,19 +283,35 @@ static bool take_date(const char **at, struct tm *tm)
 	return true;
 }
 
-/* "2026-01-31", "2026-01-31T14:05[:30]". */
+/* What stands between a day and a time of day: ISO 8601's letter, or what people see in a list. */
+static bool take_day_end(const char **at)
+{
+	return take_char(at, 'T') || take_char(at, ' ');
+}
+
+/* "2026-01-31", "2026-01-31T14:05[:30]", "2026-01-31 14:05". */
 static time_t parse_date(const char *text)
 {
 	struct tm tm;
 
 	if (!take_date(&text, &tm))
 		return -1;
-	if (take_char(&text, 'T') && !take_time_of_day(&text, &tm))
+	if (take_day_end(&text) && !take_time_of_day(&text, &tm))
 		return -1;
 	return *text ? -1 : local_moment(&tm, -1);
 }
 
-/* "14:05[:30]": today, or tomorrow when that has passed. "tomorrow": when tomorrow begins. */
+/* "tomorrow", when it begins, or "tomorrow 14:05". */
+static time_t parse_tomorrow(const char *text, struct tm *tm, time_t now_s)
+{
+	tm->tm_hour = tm->tm_min = tm->tm_sec = 0;
+	advance_day(tm);
+	if (take_day_end(&text) && !take_time_of_day(&text, tm))
+		return -1;
+	return *text ? -1 : local_moment(tm, now_s);
+}
+
+/* "14:05[:30]": today, or tomorrow when that has passed. */
 static time_t parse_time_of_day(const char *text, time_t now_s)
 {
 	struct tm tm;
@@ -301,11 +319,8 @@ static time_t parse_time_of_day(const char *text, time_t now_s)
 
 	if (!localtime_r(&now_s, &tm))
 		return -1;
-	if (STREQ(text, "tomorrow")) {
-		tm.tm_hour = tm.tm_min = tm.tm_sec = 0;
-		advance_day(&tm);
-		return local_moment(&tm, now_s);
-	}
+	if (strncmp(text, "tomorrow", 8) == 0)
+		return parse_tomorrow(text + 8, &tm, now_s);
 	if (!take_time_of_day(&text, &tm) || *text)
 		return -1;
 	moment = local_moment(&tm, now_s);
@@ -332,8 +347,8 @@ int time_parse(const char *text, int64_t now_ns, int64_t *ret_ns, struct err *er
 	const char *at = text + 1;
 	int64_t moment = -1;
 
-	if (strncmp(text, "now", 3) == 0) {
-		if (parse_now(text + 3, now_ns, ret_ns))
+	if (strncmp(text, "now", 3) == 0 || text[0] == '+') {
+		if (parse_now(text[0] == '+' ? text : text + 3, now_ns, ret_ns))
 			return 0;
 	} else if (text[0] == '@') {
 		if (!take_number(&at, &moment) || *at)

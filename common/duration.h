@@ -15,8 +15,9 @@ int duration_parse(const char *text, int64_t *ret_ms, struct err *err);
 const char *duration_format(int64_t ms, char buf[32]);
 
 /*
- * Parse a point in time: "now", "now+1h30m", "14:05" or "14:05:30" (the next one), "tomorrow",
- * "2026-01-31", "2026-01-31T14:05[:30]", "@1767225600" (seconds since 1970). Local time.
+ * Parse a point in time: "now", "now+1h30m" or "+1h30m", "14:05", "9:05" or "14:05:30" (the next
+ * one), "tomorrow", "tomorrow 9:00", "2026-01-31", "2026-01-31T14:05[:30]" or with a blank for the
+ * T, "@1767225600" (seconds since 1970). Local time.
  */
 int time_parse(const char *text, int64_t now_ns, int64_t *ret_ns, struct err *err);
 

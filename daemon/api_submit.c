@@ -62,6 +62,13 @@ void api_fill_job(struct daemon *daemon, const struct jobspec *spec, struct job 
 	job->limit_ns = spec->time_limit_ms * NS_PER_MS;
 }
 
+/* What the answer will tell: the first job, and how many there are (an array's tasks). */
+static void set_result(struct request_context *request, int status, uint64_t id, uint64_t n_jobs)
+{
+	request->result_id = id;
+	request->result = json_pack("{s:i, s:I}", "status", status, "n_jobs", (json_int_t)n_jobs);
+}
+
 /* One record: the job, or a part of an array whose indices follow one another. */
 static struct record *make_record(struct request_context *request, const struct jobspec *spec,
 				  uint32_t n_tasks, int64_t now_ns)
@@ -159,8 +166,7 @@ static void submit(struct request_context *request, const struct jobspec *spec, 
 	first->new_spec = api_spec_text(spec);
 	first->new_owner = owner_text(request);
 	first->new_key = key ? xstrdup(key) : NULL;
-	request->result_id = first->job.id;
-	request->result = json_integer(201);
+	set_result(request, 201, first->job.id, daemon->last_id - first->job.id + 1);
 	submit_records(daemon, first);
 }
 
@@ -209,8 +215,7 @@ static bool is_present(struct request_context *request, const struct jobspec *sp
 
 	if (!id)
 		return false;
-	request->result_id = id;
-	request->result = json_integer(200);
+	set_result(request, 200, id, 1);
 	return true;
 }
 
@@ -222,8 +227,7 @@ static bool is_repeated(struct request_context *request, const char *key)
 
 	if (!id && store_find_key(daemon->store, request->uid, key, &id) < 0)
 		return false;
-	request->result_id = id;
-	request->result = json_integer(200);
+	set_result(request, 200, id, 1);
 	return true;
 }
 
@@ -280,15 +284,19 @@ int api_submit_reply(struct request_context *request)
 		.first_id = request->result_id,
 		.last_id = request->result_id,
 	};
+	json_int_t status, n_jobs;
 	json_t *job = NULL;
 
+	if (json_unpack(request->result, "{s:I, s:I}", "status", &status, "n_jobs", &n_jobs) < 0)
+		return -EPROTO;
 	if (record)
 		job = api_record_json(daemon, record);
 	else
 		store_walk(daemon->store, &filter, find_row, &job, NULL);
-	if (record && record->job.state == JOB_QUEUED && !record->job.held)
+	json_object_set_new(job, "n_jobs", json_integer(n_jobs));
+	if (record && job_is_eligible(&record->job))
 		json_object_set_new(job, "ahead",
 				    json_integer((json_int_t)sched_ahead(
 					    daemon->sched, &record->job, clock_wall_ns())));
-	return api_ok(request, (int)json_integer_value(request->result), job);
+	return api_ok(request, (int)status, job);
 }

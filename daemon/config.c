@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "common/duration.h"
+#include "common/suggest.h"
 
 #define CONFIG_FILE_MAX		  (1u << 20)
 #define BACKFILL_RESERVATIONS_MAX 64
@@ -315,6 +316,19 @@ void config_init(struct config *config)
 			abort(); /* the table's own defaults */
 }
 
+static int refuse_key(const char *name, struct err *err)
+{
+	const char *names[ARRAY_SIZE(config_keys)], *close;
+	size_t n = 0;
+
+	for (; config_keys[n].name; n++)
+		names[n] = config_keys[n].name;
+	close = suggest_closest(name, names, n);
+	if (close)
+		return err_set(err, -EINVAL, "there is no key '%s'; did you mean %s?", name, close);
+	return err_set(err, -EINVAL, "there is no key '%s'; see tgpu.conf(5)", name);
+}
+
 static char *trim(char *text)
 {
 	size_t len;
@@ -347,7 +361,7 @@ static int parse_line(struct config *config, char *line, struct err *err)
 			return err_wrap(err, "%s", name);
 		return 0;
 	}
-	return err_set(err, -EINVAL, "there is no key '%s'; see docs/configuration.md", name);
+	return refuse_key(name, err);
 }
 
 int config_parse(struct config *config, const char *text, const char *filename, struct err *err)

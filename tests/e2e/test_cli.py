@@ -1,12 +1,21 @@
 # SPDX-License-Identifier: MIT
 """The command line: exit codes, selectors, what people see, what scripts see, Ctrl-C."""
+import fcntl
 import json
 import os
+import pty
+import re
 import signal
+import struct
+import subprocess
+import termios
+import unicodedata
 
 import pytest
 
-VERBS = ("submit run list show why logs wait cancel hold release gpus daemon doctor").split()
+from harness import TGPU
+
+VERBS = ("submit run list show why logs wait cancel hold release requeue update drain resume gpus daemon doctor").split()
 
 
 def last_job(tgpu):
@@ -18,7 +27,13 @@ def test_an_unknown_verb_is_an_error_and_never_a_job(tgpu_factory):
     done = tgpu.cli("lst")
     assert done.returncode == 2
     assert '"list"' in done.stderr and done.stdout == ""
-    assert tgpu.cli("python", "train.py").returncode == 2
+    strange = tgpu.cli("python", "train.py")
+    assert strange.returncode == 2 and "tgpu submit -- python" in strange.stderr
+    for elsewhere, here in [("ps", "list"), ("squeue", "list"), ("scancel", "cancel"), ("kill", "cancel"), ("log", "logs"),
+                            ("sbatch", "submit"), ("sinfo", "gpus")]:
+        done = tgpu.cli(elsewhere, "1")
+        assert done.returncode == 2 and f'did you mean "{here}"?' in done.stderr
+    assert "stands before the command" in tgpu.cli("--gpus", "2", "--", "true").stderr
     assert json.loads(tgpu.cli("list", "--all", "--json").stdout)["jobs"] == []
 
 
@@ -31,6 +46,7 @@ def test_every_verb_has_help(tgpu_factory, verb):
     assert f"  tgpu {verb}" in done.stdout.split("Examples:")[1]
     assert done.stdout == tgpu.cli(verb, "--help").stdout
     assert f"\n  {verb} " in tgpu.cli("--help").stdout
+    assert max(map(len, (done.stdout + tgpu.cli("help").stdout).splitlines())) <= 80
 
 
 @pytest.mark.parametrize("words, code, says", [
@@ -48,7 +64,13 @@ def test_every_verb_has_help(tgpu_factory, verb):
     (["submit", "--gpus", "3", "--", "true"], 1, "largest node has 2"),
     (["list", "--limit", "0"], 2, "--limit"),
     (["list", "--state", "running&limit=1"], 2, "--state"),
-    (["list", "--state", "sleeping"], 1, "sleeping"),
+    (["list", "--state", "sleeping"], 2, "sleeping"),
+    (["list", "--state", "running,queudd"], 2, "did you mean queued?"),
+    (["list", "running"], 2, "--state running"),
+    (["cancel", "lst"], 2, "did you mean last?"),
+    (["submit", "-g", "1", "--", "true"], 2, "did you mean -G (--gpus)?"),
+    (["submit", "--no-hodl", "--", "true"], 2, "did you mean --no-hold?"),
+    (["submit", "--begin", "soon", "--", "true"], 2, "14:05"),
     (["list", "--user", "nobody-at-all"], 2, "nobody-at-all"),
     (["list", "5-3"], 2, "3-5"),
     (["gpus", "0"], 2, "one word too many"),
@@ -62,7 +84,8 @@ def test_every_verb_has_help(tgpu_factory, verb):
     (["wait", "--timeout", "later", "77"], 2, "--timeout"),
     (["release", "--state", "queued"], 4, "no job"),
     (["daemon"], 2, "start"),
-    (["daemon", "restart"], 2, "start"),
+    (["daemon", "restart"], 2, "did you mean \"tgpu daemon start\"?"),
+    (["daemon", "statu"], 2, "did you mean \"tgpu daemon status\"?"),
 ])
 def test_what_is_wrong_is_said(tgpu_factory, words, code, says):
     tgpu = tgpu_factory(gpus="simulated:2")
@@ -131,16 +154,85 @@ def test_selectors(tgpu_factory):
 
 def test_submit_speaks_to_people_and_to_scripts(tgpu_factory):
     tgpu = tgpu_factory(gpus="simulated:2")
-    tgpu.submit("--gpus", "2", "--", "sleep", "1000")
-    said = tgpu.cli("submit", "--gpus", "1", "--name", "train", "--", "true").stdout
-    assert said == "job 2 submitted: train, 1 GPU, first in line\n"
+    said = tgpu.cli("submit", "--gpus", "2", "--time", "1h", "--", "sleep", "1000").stdout
+    assert said == "job 1 starts now on gpu0,gpu1 (simulated)\n"
+    said = tgpu.cli("submit", "--gpus", "1", "--", "true").stdout
+    assert re.fullmatch(r"job 2 queued, 1st in line, estimated start (\d{4}-\d\d-\d\d )?\d\d:\d\d\n", said)
     said = tgpu.cli("submit", "--gpus", "2", "--", "true").stdout
-    assert said == "job 3 submitted: true, 2 GPUs, 1 ahead of it\n"
+    assert said.startswith("job 3 queued, 2nd in line")
     assert "release 4" in tgpu.cli("submit", "--hold", "--", "true").stdout
     assert tgpu.cli("submit", "-q", "--hold", "--", "true").stdout == "5\n"
     assert tgpu.cli("submit", "--parsable", "--hold", "--", "true").stdout == "6\n"
     assert json.loads(tgpu.cli("submit", "--json", "--hold", "--", "true").stdout)["id"] == 7
-    tgpu.cli("cancel", "--now", "1-7")
+    assert tgpu.cli("submit", "--", "true").stdout == "job 8 starts now\n"
+    said = tgpu.cli("submit", "--begin", "tomorrow 9:00", "--", "true").stdout
+    assert re.fullmatch(r"job 9 queued, not before \d{4}-\d\d-\d\d 09:00\n", said)
+    tgpu.cli("cancel", "--now", "1-9")
+
+
+def test_a_submit_says_what_will_happen(tgpu_factory):
+    """The answer's own fields; `start_ms_estimated` is null where nobody can tell."""
+    tgpu = tgpu_factory(gpus="simulated:2")
+    body = {"command": ["sleep", "1000"], "cwd": "/", "env": {}, "num_gpus": 2}
+    status, runs = tgpu.api("POST", "/v1/jobs", body)
+    assert (status, runs["state"]) == (201, "starting") and "ahead" not in runs
+    waits = tgpu.api("POST", "/v1/jobs", body)[1]
+    assert (waits["state"], waits["ahead"], waits["start_ms_estimated"]) == ("queued", 0, None)
+    tgpu.api("POST", "/v1/jobs/cancel", {"ids": str(runs["id"]), "now": True})
+    tgpu.wait_for_state(waits["id"], "running")
+    limited = tgpu.api("POST", "/v1/jobs", {**body, "time_limit": "1h"})[1]
+    tgpu.api("POST", "/v1/jobs/cancel", {"ids": str(waits["id"]), "now": True})
+    started = tgpu.wait_for_state(limited["id"], "running")
+    last = tgpu.api("POST", "/v1/jobs", body)[1]
+    late_ms = last["start_ms_estimated"] - started["start_ms"]
+    assert 3590_000 <= late_ms < 4200_000  # its limit counts from a moment before its processes began
+
+
+def test_no_words_are_a_short_screen(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    said = tgpu.cli()
+    assert said.returncode == 2 and said.stdout == ""
+    assert len(said.stderr.splitlines()) < 20 and max(map(len, said.stderr.splitlines())) <= 80
+    assert "tgpu submit" in said.stderr and "tgpu help" in said.stderr
+
+
+def columns(text):
+    """What a terminal takes for it."""
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def test_wide_names_are_aligned(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    for name in ("plain", "训练任务", "e\u0301cole", "🚀"):
+        tgpu.submit("--hold", "--name", name, "--", "true")
+
+    rows = tgpu.cli("list").stdout.splitlines()
+    assert len({columns(row[:row.index(" held ")]) for row in rows[1:]}) == 1
+
+
+def test_on_a_terminal(tgpu_factory):
+    """Colours only where they are seen, and nothing wider than the screen, however long it is."""
+    tgpu = tgpu_factory(gpus="simulated:8")
+    running = tgpu.submit("--gpus", "8", "--name", "x" * 100, "--time", "100d", "--priority", "1000", "--", "sleep", "1000")
+    tgpu.submit("--gpus", "8", "--name", "训" * 40, "--", "true")
+    tgpu.wait_for_state(running, "running")
+
+    def shown(**env):
+        """The list on a terminal of 80 columns."""
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 25, 80, 0, 0))
+        subprocess.run([TGPU, "list"], env={**tgpu.env, "TERM": "xterm", **env}, stdin=subprocess.DEVNULL, stdout=theirs,
+                       check=True)
+        os.close(theirs)
+        try:
+            return os.read(ours, 65536).decode()
+        finally:
+            os.close(ours)
+
+    assert "\x1b[" in shown()
+    assert "\x1b" not in shown(NO_COLOR="1")
+    assert max(columns(line) for line in shown(NO_COLOR="1").splitlines()) <= 80
+    assert "\x1b" not in shown(TERM="dumb")
 
 
 def test_options_win_over_the_file(tgpu_factory):
@@ -211,10 +303,10 @@ def test_logs_follow_from_the_wait_to_the_end(tgpu_factory):
     assert waiting.returncode == 0 and "has not started" in waiting.stderr
     assert tgpu.cli("logs", str(first)).stdout == "one\n"
     follower = tgpu.popen("logs", "-f", str(second))
+    assert f"job {second} waits:" in follower.stderr.readline()
     gate.touch()
-    out, err = follower.communicate(timeout=30)
+    out, _ = follower.communicate(timeout=30)
     assert out.splitlines() == ["three", "four"]
-    assert f"job {second} waits:" in err
     assert tgpu.cli("logs", "-f", str(first)).stdout == "one\ntwo\n"
 
 

@@ -47,7 +47,8 @@ static const struct {
 	const char *text;
 	const char *expected[3];
 } bad[] = {
-	{"polcy = fifo", {"t.conf:1", "polcy", "docs/configuration.md"}},
+	{"polcy = fifo", {"t.conf:1", "polcy", "did you mean policy?"}},
+	{"colour = red", {"t.conf:1", "colour", "tgpu.conf(5)"}},
 	{"\npolicy fifo", {"t.conf:2", "policy fifo", "key = value"}},
 	{"policy = lifo", {"policy", "lifo", "fifo"}},
 	{"policy =", {"policy", "''", "fifo"}},

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -51,6 +52,12 @@ static void test_columns(void **state)
 	assert_int_equal(format_columns("Gr\xc3\xb6\xc3\x9f"
 					"e"),
 			 5);
+	assert_int_equal(format_columns("日本"), 4);
+	assert_int_equal(format_columns("🚀go"), 4);
+	assert_int_equal(format_columns("e\xcc\x81t\xc3\xa9"), 3); /* e and a combining acute */
+	assert_int_equal(format_columns("a\xff"
+					"b\xe6\x97"),
+			 5);
 }
 
 static void test_user(void **state)
@@ -68,7 +75,53 @@ static void test_elapsed(void **state)
 	(void)state;
 	assert_string_equal(format_elapsed(-1, text), "-");
 	assert_string_equal(format_elapsed(1999, text), "1s");
+	assert_string_equal(format_elapsed(0, text), "0s");
 	assert_string_equal(format_elapsed(90000, text), "1m30s");
+	assert_string_equal(format_elapsed(3 * 3600000 + 5 * 60000 + 17000, text), "3h05m");
+}
+
+static void test_duration(void **state)
+{
+	static const struct {
+		int64_t ms;
+		const char *want;
+	} cases[] = {
+		{-1, "-"},
+		{0, "0s"},
+		{120, "120ms"},
+		{59999, "59s"},
+		{60000, "1m"},
+		{65000, "1m05s"},
+		{3600000, "1h"},
+		{3600000 + 59000, "1h"},
+		{3900000, "1h05m"},
+		{86400000, "1d"},
+		{2 * 86400000 + 3 * 3600000, "2d03h"},
+		{INT64_MAX, "106751991167d07h"},
+	};
+	char text[32];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		assert_string_equal(format_duration(cases[i].ms, text), cases[i].want);
+}
+
+static void test_time(void **state)
+{
+	const int64_t now_ms = INT64_C(1767276000000); /* 2026-01-01 14:00 UTC */
+	char text[32];
+
+	(void)state;
+	setenv("TZ", "UTC0", 1);
+	tzset();
+	assert_string_equal(format_time(now_ms + 300000, now_ms, text), "14:05");
+	assert_string_equal(format_moment(now_ms - 1000, now_ms, text), "13:59:59");
+	assert_string_equal(format_time(now_ms + 86400000, now_ms, text), "2026-01-02 14:00");
+	assert_string_equal(format_moment(now_ms - 14 * 3600000 - 1000, now_ms, text),
+			    "2025-12-31 23:59:59");
+	/* The same day of another year is another day. */
+	assert_string_equal(format_time(now_ms + INT64_C(365) * 86400000, now_ms, text),
+			    "2027-01-01 14:00");
 }
 
 static const struct table_column columns[] = {
@@ -125,6 +178,44 @@ static void test_table(void **state)
 		     "\033[1m  ID\033[0m  \033[1mNAME     \033[0m  \033[1mEND\033[0m\n"
 		     "   7  \033[32ma-rather+\033[0m  x\n"
 		     "1234  b?\xc3\xb6        \n");
+}
+
+/* The second column of a row begins where it does in every other, whatever the first holds. */
+static void test_wide_characters_are_aligned(void **state)
+{
+	static const struct table_column two[] = {{"NAME", false, 4}, {"ST", false, 0}};
+	static const char *const names[] = {"abcdef", "日本語",
+					    "e\xcc\x81"
+					    "cole",
+					    "🚀🚀"};
+	struct table table;
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	(void)state;
+	table_init(&table, two, ARRAY_SIZE(two));
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		table_add(&table, COLOUR_NONE, names[i]);
+		table_add(&table, COLOUR_NONE, "x");
+	}
+	table_print(&table, f, 0, false);
+	table_print(&table, f, 8, false);
+	fclose(f);
+	assert_string_equal(text, "NAME    ST\n"
+				  "abcdef  x\n"
+				  "日本語  x\n"
+				  "e\xcc\x81"
+				  "cole   x\n"
+				  "🚀🚀    x\n"
+				  "NAME  ST\n"
+				  "abc+  x\n"
+				  "日+   x\n" /* half of the next would be cut */
+				  "e\xcc\x81"
+				  "co+  x\n"
+				  "🚀🚀  x\n");
+	table_finish(&table);
+	free(text);
 }
 
 static json_t *job_of(const char *text)
@@ -228,10 +319,17 @@ static void test_elapsed_of_job(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_printable), cmocka_unit_test(test_columns),
-		cmocka_unit_test(test_user),	  cmocka_unit_test(test_elapsed),
-		cmocka_unit_test(test_table),	  cmocka_unit_test(test_exit_codes),
-		cmocka_unit_test(test_where),	  cmocka_unit_test(test_elapsed_of_job),
+		cmocka_unit_test(test_printable),
+		cmocka_unit_test(test_columns),
+		cmocka_unit_test(test_user),
+		cmocka_unit_test(test_elapsed),
+		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_duration),
+		cmocka_unit_test(test_time),
+		cmocka_unit_test(test_wide_characters_are_aligned),
+		cmocka_unit_test(test_exit_codes),
+		cmocka_unit_test(test_where),
+		cmocka_unit_test(test_elapsed_of_job),
 	};
 
 	return cmocka_run_group_tests_name("format", tests, NULL, NULL);

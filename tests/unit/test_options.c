@@ -105,6 +105,10 @@ static void test_refused(void **state)
 		{{"--zzzzzz"}, "--zzzzzz"},
 		{{"-z"}, "-z"},
 		{{"-az"}, "-z"},
+		{{"-g", "2"}, "-G (--gpus)"},
+		{{"-A"}, "-a (--all)"},
+		{{"--no-requeu"}, "did you mean --no-requeue?"},
+		{{"--no-al"}, "did you mean --all?"},
 		{{"--gpus"}, "--gpus needs a value"},
 		{{"-G"}, "--gpus needs a value"},
 		{{"--gpus", "--", "python"}, "--gpus needs a value"},
@@ -136,6 +140,33 @@ static void test_last_value_wins(void **state)
 	assert_false(options_has(&options, "all"));
 	assert_null(options_get(&options, "all"));
 	options_finish(&options);
+}
+
+/* What completion asks: is the end a place for a value, an option or a word? */
+static void test_where_the_line_ends(void **state)
+{
+	static const struct {
+		const char *argv[WORDS_MAX];
+		const char *pending;
+		bool dashes;
+	} cases[] = {
+		{{"--gpus"}, "gpus", false},	{{"-aG"}, "gpus", false},
+		{{"--gpus", "2"}, NULL, false}, {{"--all"}, NULL, false},
+		{{"12", "--"}, NULL, true},	{{"--", "--gpus"}, NULL, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct options options;
+		struct err err;
+
+		parse(&options, cases[i].argv, false, &err);
+		assert_int_equal(options.pending != NULL, cases[i].pending != NULL);
+		if (options.pending)
+			assert_string_equal(options.pending->name, cases[i].pending);
+		assert_true(options.dashes == cases[i].dashes);
+		options_finish(&options);
+	}
 }
 
 /* Every option of a job's specification is an option of submit, under the same name and letter. */
@@ -222,6 +253,13 @@ static void test_bad_selectors(void **state)
 		{{""}, ""},
 		{{"--state", ""}, "--state"},
 		{{"--state", "queued&limit=1"}, "--state"},
+		{{"--state", "queudd"}, "did you mean queued?"},
+		{{"--state", "queued,,running"}, "--state"},
+		{{"--state", "held"}, "--state queued"},
+		{{"--state", "sleeping"}, "no state"},
+		{{"running"}, "--state running"},
+		{{"all"}, "--state all"},
+		{{"lst"}, "did you mean last?"},
 		{{"--user", "no such user"}, "no such user"},
 	};
 
@@ -245,6 +283,7 @@ int main(void)
 		cmocka_unit_test(test_accepted),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_last_value_wins),
+		cmocka_unit_test(test_where_the_line_ends),
 		cmocka_unit_test(test_job_options_come_from_the_fields),
 		cmocka_unit_test(test_selectors),
 		cmocka_unit_test(test_bad_selectors),

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The verbs: all of them, in the order in which people are told of them.
+ *
+ * To add one, write cmd_NAME.c, declare its constant in command.h and put it into this table; help,
+ * man page and completion follow.
+ */
+#include "cli/command.h"
+
+#include "common/suggest.h"
+
+static const struct command *const table[] = {
+	&command_submit,  &command_run,	   &command_list,   &command_show,   &command_why,
+	&command_logs,	  &command_wait,   &command_cancel, &command_hold,   &command_release,
+	&command_requeue, &command_update, &command_drain,  &command_resume, &command_gpus,
+	&command_daemon,  &command_doctor,
+};
+
+const struct command *const *commands(size_t *ret_n)
+{
+	*ret_n = ARRAY_SIZE(table);
+	return table;
+}
+
+const struct command *command_find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		if (STREQ(table[i]->name, name))
+			return table[i];
+	return NULL;
+}
+
+const struct command *command_suggest(const char *word)
+{
+	_cleanup_(free_ptr) char *blank = xasprintf(" %s ", word);
+	const char *names[ARRAY_SIZE(table)];
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		names[i] = table[i]->name;
+		if (table[i]->also && strstr(table[i]->also, blank))
+			return table[i];
+	}
+	word = suggest_closest(word, names, ARRAY_SIZE(names));
+	return word ? command_find(word) : NULL;
+}

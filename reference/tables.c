@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Prints the tables that the programs work by, as JSON: verbs, options, fields of a job, keys of
+ * the configuration, states, exit codes. script/reference makes manual pages and tables of it.
+ *
+ * Not installed. What is not in a table of the programs is not here either.
+ */
+#include "cli/client.h"
+#include "cli/command.h"
+#include "cli/jobview.h"
+#include "common/jobspec.h"
+#include "daemon/config.h"
+
+static json_t *text(const char *string)
+{
+	return string ? json_string(string) : json_null();
+}
+
+static json_t *option_json(const struct option_desc *option)
+{
+	char letter[2] = {option->letter, '\0'};
+
+	return json_pack("{s:s, s:s, s:b, s:o, s:s}", "name", option->name, "letter", letter,
+			 "switch", option->kind == OPTION_SWITCH, "value",
+			 option->kind == OPTION_VALUE ? text(option->metavar) : json_null(), "help",
+			 option->help);
+}
+
+/* The command's own options (with --help), or those of the job. */
+static json_t *options_json(const struct option_desc *own, size_t n, bool job)
+{
+	_cleanup_(options_finish) struct options options;
+	json_t *list = json_array();
+
+	options_init(&options, own, n, job);
+	for (size_t i = 0; i < options.n_table; i++)
+		if ((options.table[i].field != NULL) == job)
+			json_array_append_new(list, option_json(&options.table[i]));
+	return list;
+}
+
+static json_t *commands_json(void)
+{
+	json_t *list = json_array();
+	size_t n;
+	const struct command *const *all = commands(&n);
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(
+			list,
+			json_pack("{s:s, s:s, s:s, s:o, s:s, s:b, s:o}", "name", all[i]->name,
+				  "usage", all[i]->usage, "summary", all[i]->summary, "details",
+				  text(all[i]->details), "examples", all[i]->examples,
+				  "job_options", all[i]->job_options, "options",
+				  options_json(all[i]->options, all[i]->n_options, false)));
+	return list;
+}
+
+static json_t *fields_json(void)
+{
+	json_t *list = json_array();
+	size_t n;
+	const struct jobspec_field *fields = jobspec_fields(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		char letter[2] = {fields[i].letter, '\0'};
+
+		json_array_append_new(
+			list, json_pack("{s:s, s:o, s:s, s:b, s:s}", "key", fields[i].key, "option",
+					text(fields[i].option), "letter", letter, "switch",
+					fields[i].type == JOBSPEC_BOOL, "help", fields[i].help));
+	}
+	return list;
+}
+
+/* Rows of two texts. */
+static void add_pair(json_t *list, const char *name, const char *meaning)
+{
+	json_array_append_new(list, json_pack("[s, s]", name, meaning));
+}
+
+static json_t *config_json(void)
+{
+	json_t *list = json_array();
+
+	for (const struct config_key *key = config_keys; key->name; key++)
+		json_array_append_new(list,
+				      json_pack("[s, s, s]", key->name, key->fallback, key->help));
+	return list;
+}
+
+static json_t *policies_json(void)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; policies[i]; i++)
+		add_pair(list, policies[i]->name, policies[i]->summary);
+	return list;
+}
+
+static json_t *states_json(void)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; jobview_states[i].name; i++)
+		add_pair(list, jobview_states[i].name, jobview_states[i].meaning);
+	return list;
+}
+
+static json_t *exits_json(void)
+{
+	json_t *list = json_array();
+	size_t n;
+	const struct exit_meaning *exits = exit_meanings(&n);
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, json_pack("[i, s]", exits[i].code, exits[i].meaning));
+	return list;
+}
+
+int main(void)
+{
+	_cleanup_(client_json_unref) json_t *tables =
+		json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "commands", commands_json(),
+			  "job_options", options_json(NULL, 0, true), "fields", fields_json(),
+			  "config", config_json(), "policies", policies_json(), "states",
+			  states_json(), "exits", exits_json(), "exit_of_jobs", exit_of_jobs);
+
+	if (!tables || json_dumpf(tables, stdout, JSON_INDENT(1)) < 0)
+		return 1;
+	return fflush(stdout) != 0;
+}
