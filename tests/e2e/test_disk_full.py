@@ -42,7 +42,7 @@ def test_a_disk_that_fails_while_tgpud_runs(tgpu_factory, how, number):
     tgpu = tgpu_factory(gpus="simulated:2")
     running = tgpu.submit("-G", "1", "--", "sleep", "1000")
     tgpu.wait_for_state(running, "running")
-    tgpu.restart(LD_PRELOAD=str(LIBRARY), TGPU_CRASH_POINT=f"pwrite64:{how}:{number + 20}")
+    tgpu.restart(LD_PRELOAD=str(LIBRARY), TGPU_CRASH_POINT=f"pwrite64:{how}:{number + 40}")
     acknowledged = submit_until_it_stops(tgpu)
     assert acknowledged
     assert re.search(SENTENCES[how], tgpu.daemon_log()), tgpu.daemon_log()

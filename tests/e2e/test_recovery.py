@@ -147,7 +147,7 @@ def test_a_damaged_database_is_never_an_empty_queue(tgpu_factory):
     database.write_bytes(b"This is not a database" * 300)
     process, line = tgpu.spawn_daemon()
     assert process.wait(60) != 0
-    assert "tgpu.db" in line and "recover" in line
+    assert "tgpu.db" in line and "tgpu doctor --store" in line
 
 
 def test_cancel_while_the_daemon_is_away_is_not_forgotten(tgpu_factory):
