@@ -3,11 +3,9 @@
  * Help from the same tables that the parser works by: neither can know an option the other does
  * not.
  *
- * Read next: options.c, main.c.
+ * Read next: common/options.c, main.c.
  */
 #include "cli/help.h"
-
-#define NAME_WIDTH 26 /* of the column that the explanations start after */
 
 void help_overview(FILE *out)
 {
@@ -36,33 +34,6 @@ void help_overview(FILE *out)
 	      out);
 }
 
-static void print_option(FILE *out, const struct option_desc *desc)
-{
-	char left[128];
-	char letter[8] = "    ";
-	int len;
-
-	if (desc->letter)
-		snprintf(letter, sizeof(letter), "-%c, ", desc->letter);
-	if (desc->kind == OPTION_VALUE)
-		len = snprintf(left, sizeof(left), "%s--%s %s", letter, desc->name,
-			       desc->metavar ? desc->metavar : "VALUE");
-	else
-		len = snprintf(left, sizeof(left), "%s--%s%s", letter,
-			       desc->kind == OPTION_SWITCH ? "[no-]" : "", desc->name);
-	if (len > NAME_WIDTH)
-		fprintf(out, "  %s\n  %-*s %s\n", left, NAME_WIDTH, "", desc->help);
-	else
-		fprintf(out, "  %-*s %s\n", NAME_WIDTH, left, desc->help);
-}
-
-static void print_options(FILE *out, const struct options *options, bool job)
-{
-	for (size_t i = 0; i < options->n_table; i++)
-		if ((options->table[i].field != NULL) == job)
-			print_option(out, &options->table[i]);
-}
-
 void help_command(FILE *out, const struct command *command, const struct options *options)
 {
 	fprintf(out, "tgpu %s: %s\n\nUsage: tgpu %s %s\n", command->name, command->summary,
@@ -71,9 +42,9 @@ void help_command(FILE *out, const struct command *command, const struct options
 		fprintf(out, "\n%s", command->details);
 	if (command->job_options) {
 		fputs("\nOptions of the job:\n", out);
-		print_options(out, options, true);
+		options_print(options, out, true);
 	}
 	fputs("\nOptions:\n", out);
-	print_options(out, options, false);
+	options_print(options, out, false);
 	fprintf(out, "\nExamples:\n%s", command->examples);
 }

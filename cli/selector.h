@@ -3,7 +3,7 @@
 #pragma once
 
 #include "cli/client.h"
-#include "cli/options.h"
+#include "common/options.h"
 #include "common/idset.h"
 
 /* For the option tables of the commands that select jobs. */
