@@ -86,12 +86,12 @@ static int missing(const struct source *source, const struct csv_layout *layout,
 {
 	for (size_t i = 0; i < layout->n_columns; i++)
 		if (layout->required & ~fields & CSV_BIT(layout->columns[i].field))
-			return err_set(err, -EINVAL,
+			return err_set(err, -EBADMSG,
 				       "%.80s:%u: no column is called %s; is it another format "
 				       "than %s? See \"tgpu-sim formats\"",
 				       source->path, source->line, layout->columns[i].name,
 				       source->format->name);
-	return -EINVAL;
+	return -EBADMSG;
 }
 
 /* "2020-04-01 00:12:34", UTC, as nanoseconds since 1970. */
@@ -167,7 +167,7 @@ static int read_row(struct source *source, const struct header *header, char *li
 		n++;
 	}
 	if (r == 0 && n != header->n)
-		return err_set(err, -EINVAL, "%.80s:%u: the row has %zu fields, the header %zu",
+		return err_set(err, -EBADMSG, "%.80s:%u: the row has %zu fields, the header %zu",
 			       source->path, source->line, n, header->n);
 	return r;
 }
@@ -244,7 +244,7 @@ int csv_read(struct source *source, const struct csv_layout *layout, struct err 
 	int r;
 
 	if (!line || !read_header(layout, line, &header))
-		return err_set(err, -EINVAL,
+		return err_set(err, -EBADMSG,
 			       "%.80s: its first line is no header of at most %d columns",
 			       source->path, COLUMNS_MAX);
 	r = check_header(source, layout, &header, err);

@@ -4,8 +4,9 @@
  *
  * A job ran from its last start to its end and was to be over by its limit; its attempts before
  * that are not replayed. Which GPU type it wanted is left out: the nodes of a replay have none.
- * The file is opened for reading only, so a database that tgpud has open is refused: what stands
- * in it now may be half of a commit. Cost: one pass over the table, about 2 us per job.
+ * The file is opened for reading only, but SQLite may leave an empty -wal and a -shm beside it, as
+ * any reader's; tgpud does not mind. A database that tgpud has open is refused: tgpud keeps it to
+ * itself. Cost: one pass over the table, about 2 us per job.
  */
 #include <errno.h>
 

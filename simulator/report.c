@@ -137,12 +137,19 @@ static void print_caption(const struct result *result, FILE *out)
 		"P95", "MAX", "JCT", "SLOWDOWN", "USED", "MAKESPAN");
 }
 
-/* To the second from a second on. */
+/* Rounded so that two units are enough. */
 static const char *duration(double ns, char buf[32])
 {
-	int64_t ms = (int64_t)(ns / NS_PER_MS + 0.5);
+	static const struct {
+		double from_s, unit_s;
+	} steps[] = {{48 * 3600, 3600}, {3600, 60}, {1, 1}, {0, 0.001}};
+	double s = ns / NS_PER_S;
+	size_t i = 0;
 
-	return duration_format(ms < 1000 ? ms : ms / 1000 * 1000, buf);
+	while (s < steps[i].from_s)
+		i++;
+	return duration_format(
+		(int64_t)(s / steps[i].unit_s + 0.5) * (int64_t)(steps[i].unit_s * 1000), buf);
 }
 
 static void print_line(const struct result *result, FILE *out)

@@ -76,7 +76,7 @@ int source_bad(const struct source *source, const char *column, const char *valu
 {
 	char quoted[UTF8_QUOTE_SIZE];
 
-	return err_set(err, -EINVAL, "%.80s:%u: %s: %s %s", source->path, source->line, column,
+	return err_set(err, -EBADMSG, "%.80s:%u: %s: %s %s", source->path, source->line, column,
 		       utf8_quote(value, quoted), remedy);
 }
 
@@ -168,7 +168,7 @@ static int check_ids(const struct source *source, struct err *err)
 	qsort(places, trace->n_jobs, sizeof(*places), compare_places);
 	for (size_t i = 1; i < trace->n_jobs; i++)
 		if (places[i].key == places[i - 1].key)
-			return err_set(err, -EINVAL,
+			return err_set(err, -EBADMSG,
 				       "%.80s: job %llu is there twice; correct the file, or name "
 				       "one part of it with --cluster",
 				       source->path, (unsigned long long)places[i].key);
@@ -180,7 +180,7 @@ static int complete(struct source *source, struct err *err)
 	struct trace *trace = &source->trace;
 
 	if (trace->n_jobs == 0)
-		return err_set(err, -EINVAL, "%.80s: there is no job in it%s%.40s", source->path,
+		return err_set(err, -EBADMSG, "%.80s: there is no job in it%s%.40s", source->path,
 			       source->cluster ? " of cluster " : "; is it the right file?",
 			       source->cluster ? source->cluster : "");
 	sort_jobs(trace);
@@ -207,7 +207,7 @@ int source_parse(const char *path, char *text, size_t len, const struct trace_fo
 	int r;
 
 	if (memchr(text, '\0', len))
-		return err_set(err, -EINVAL, "%.80s: is no text; is it the right file?", path);
+		return err_set(err, -EBADMSG, "%.80s: is no text; is it the right file?", path);
 	r = run_reader(&source, err);
 	if (r < 0)
 		source_finish(&source);
@@ -290,7 +290,7 @@ int source_load(const char *path, const struct trace_format *format, const char 
 	}
 	r = read_text(path, &text, err);
 	if (r == 0 && text.len == 0)
-		r = err_set(err, -EINVAL, "%.80s: is empty", path);
+		r = err_set(err, -EBADMSG, "%.80s: is empty", path);
 	if (r == 0 && !format)
 		r = guess_by_header(path, buf_get(&text), &format, err);
 	if (r < 0)

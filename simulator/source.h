@@ -49,8 +49,9 @@ extern const struct trace_format *const trace_formats[];
 const struct trace_format *trace_format_by_name(const char *name);
 
 /*
- * Read a trace; `format` NULL: guess by the name and the header. 0; -EINVAL with a sentence that
- * names file, line, column and value; or -errno with a sentence. Blocks on the disk.
+ * Read a trace; `format` NULL: guess by the name and the header. 0; -EBADMSG with a sentence that
+ * names file, line, column and value; -EINVAL when it was asked for wrongly (no such cluster, no
+ * format); or another -errno with a sentence. Blocks on the disk.
  */
 int source_load(const char *path, const struct trace_format *format, const char *cluster,
 		struct source *ret_source, struct err *err);
@@ -66,7 +67,7 @@ void source_finish(struct source *source);
 /* The next line without its end, NULL after the last. Borrowed, writable. */
 char *source_line(struct source *source);
 
-/* "FILE:LINE: column: 'value' remedy"; returns -EINVAL. */
+/* "FILE:LINE: column: 'value' remedy"; returns -EBADMSG. */
 int source_bad(const struct source *source, const char *column, const char *value,
 	       const char *remedy, struct err *err);
 
