@@ -170,7 +170,7 @@ static int drop_impossible(struct source *source, const struct machine *machine,
 			"tgpu-sim: %s: %zu of %zu jobs can never run on these nodes, and are left "
 			"out; the first, %s%s\n",
 			source->path, n, n_jobs, first.msg,
-			source->format->cpu_unit == 1000 && strstr(first.msg, "CPUs")
+			source->format->cpu_unit == 1000 && strstr(first.msg, " cpus: ")
 				? " (in thousandths)"
 				: "");
 	return 0;

@@ -52,16 +52,16 @@ static json_t *as_json(const struct result *result)
 	uint64_t cpus = machine_cpus(result->machine) / result->cpu_unit;
 
 	return json_pack(
-		"{ss ss ss so so so* so so so so so so so so so so so so* ss ss}", "trace",
+		"{ss ss ss so so so so so so so so so so so so so so so ss ss}", "trace",
 		result->name, "policy", result->preset->name, "estimates", result->estimates,
 		"nodes", count(result->machine->n_nodes), "gpus", count(gpus), "procs",
-		cpus ? count(cpus) : NULL, "jobs", count(result->trace->n_jobs), "sum_wait_s",
+		cpus ? count(cpus) : json_null(), "jobs", count(result->trace->n_jobs), "sum_wait_s",
 		number(s->sum_wait_s), "avg_wait_s", average(s->avg_wait_s), "p50_wait_s",
 		seconds(s->p50_wait_ns), "p95_wait_s", seconds(s->p95_wait_ns), "max_wait_s",
 		seconds(s->max_wait_ns), "avg_response_s", average(s->avg_jct_s), "avg_jct_s",
 		average(s->avg_jct_s), "avg_bsld_tau10", average(s->avg_bsld), "makespan_s",
 		seconds(s->makespan_ns), "preemptions", count(s->preemptions), "utilisation",
-		s->utilisation < 0 ? NULL : average(s->utilisation), "sha256_starts",
+		s->utilisation < 0 ? json_null() : average(s->utilisation), "sha256_starts",
 		s->sha256_starts, "sha256_placements", s->sha256_placements);
 }
 
@@ -103,7 +103,7 @@ static void print_csv_line(json_t *object, bool header, FILE *out)
 			print_csv_text(json_string_value(value), out);
 		else if (json_is_integer(value))
 			fprintf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-		else
+		else if (json_is_real(value))
 			fprintf(out, "%.4f", json_real_value(value));
 	}
 	fputc('\n', out);
