@@ -39,7 +39,7 @@ static const struct option_desc options[] = {
 };
 
 /* What was asked for, and everything that is made for it. */
-struct job_list {
+struct comparison {
 	const struct options *options;
 	enum estimates estimates;
 	int64_t after_ns, cap_ns; /* 0: not given */
@@ -52,19 +52,19 @@ struct job_list {
 	size_t n_results;
 };
 
-static void finish(struct job_list *list)
+static void finish(struct comparison *all)
 {
-	for (size_t i = 0; i < list->n_results; i++) {
-		outcomes_destroy(list->results[i].outcomes, list->results[i].trace->n_jobs);
-		free((char *)list->results[i].name);
+	for (size_t i = 0; i < all->n_results; i++) {
+		outcomes_destroy(all->results[i].outcomes, all->results[i].trace->n_jobs);
+		free((char *)all->results[i].name);
 	}
-	for (size_t i = 0; i < list->n_sources; i++) {
-		source_finish(&list->sources[i]);
-		machine_finish(&list->machines[i]);
+	for (size_t i = 0; i < all->n_sources; i++) {
+		source_finish(&all->sources[i]);
+		machine_finish(&all->machines[i]);
 	}
-	free(list->results);
-	free(list->sources);
-	free(list->machines);
+	free(all->results);
+	free(all->sources);
+	free(all->machines);
 }
 
 static int unknown_policy(const char *name, struct err *err)
@@ -83,9 +83,9 @@ static int unknown_policy(const char *name, struct err *err)
 		       "--policy: there is no policy %.40s; see \"tgpu-sim policies\"", name);
 }
 
-static int parse_policies(struct job_list *list, struct err *err)
+static int parse_policies(struct comparison *all, struct err *err)
 {
-	const char *text = options_get(list->options, "policy");
+	const char *text = options_get(all->options, "policy");
 	_cleanup_(free_ptr) char *copy = xstrdup(text ? text : "fifo,easy");
 	char *rest = copy, *name;
 
@@ -94,26 +94,26 @@ static int parse_policies(struct job_list *list, struct err *err)
 
 		if (!preset)
 			return unknown_policy(name, err);
-		if (list->n_presets == RUNS_MAX)
+		if (all->n_presets == RUNS_MAX)
 			return err_set(err, -EINVAL, "--policy: at most %d policies at a time",
 				       RUNS_MAX);
-		list->presets[list->n_presets++] = preset;
+		all->presets[all->n_presets++] = preset;
 	}
 	return 0;
 }
 
-static int parse_estimates(struct job_list *list, struct err *err)
+static int parse_estimates(struct comparison *all, struct err *err)
 {
 	static const char *const names[] = {
 		[ESTIMATES_TRACE] = "trace",
 		[ESTIMATES_EXACT] = "exact",
 		[ESTIMATES_LADDER] = "ladder",
 	};
-	const char *text = options_get(list->options, "estimates");
+	const char *text = options_get(all->options, "estimates");
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (!text || STREQ(text, names[i])) {
-			list->estimates = (enum estimates)i;
+			all->estimates = (enum estimates)i;
 			return 0;
 		}
 	return err_set(err, -EINVAL, "--estimates %.40s: write trace, exact or ladder", text);
@@ -176,35 +176,35 @@ static int drop_impossible(struct source *source, const struct machine *machine,
 	return 0;
 }
 
-static int load(struct job_list *list, const char *path, const struct trace_format *format,
+static int load(struct comparison *all, const char *path, const struct trace_format *format,
 		struct err *err)
 {
-	struct source *source = &list->sources[list->n_sources];
-	struct machine *machine = &list->machines[list->n_sources];
-	int r = source_load(path, format, options_get(list->options, "cluster"), source, err);
+	struct source *source = &all->sources[all->n_sources];
+	struct machine *machine = &all->machines[all->n_sources];
+	int r = source_load(path, format, options_get(all->options, "cluster"), source, err);
 
 	if (r < 0)
 		return r;
-	list->n_sources++;
-	r = make_machine(source, options_get(list->options, "nodes"), machine, err);
+	all->n_sources++;
+	r = make_machine(source, options_get(all->options, "nodes"), machine, err);
 	if (r < 0)
 		return r;
-	if (list->after_ns > 0)
-		trace_begin_after(&source->trace, list->after_ns);
-	if (list->cap_ns > 0)
-		trace_cap(&source->trace, list->cap_ns);
+	if (all->after_ns > 0)
+		trace_begin_after(&source->trace, all->after_ns);
+	if (all->cap_ns > 0)
+		trace_cap(&source->trace, all->cap_ns);
 	if (source->trace.n_jobs == 0)
 		return err_set(err, -EINVAL, "%.80s: no job was submitted after --after %s", path,
-			       options_get(list->options, "after"));
+			       options_get(all->options, "after"));
 	return drop_impossible(source, machine, err);
 }
 
-static int load_all(struct job_list *list, struct err *err)
+static int load_all(struct comparison *all, struct err *err)
 {
-	const char *name = options_get(list->options, "format");
-	const char *db = options_get(list->options, "from-db");
+	const char *name = options_get(all->options, "format");
+	const char *db = options_get(all->options, "from-db");
 	const struct trace_format *format = name ? trace_format_by_name(name) : NULL;
-	size_t n = list->options->n_words + (db != NULL);
+	size_t n = all->options->n_words + (db != NULL);
 	int r = 0;
 
 	if (name && !format)
@@ -213,12 +213,12 @@ static int load_all(struct job_list *list, struct err *err)
 			       name);
 	if (n == 0 || n > RUNS_MAX)
 		return err_set(err, -EINVAL, "name from 1 to %d traces; see --help", RUNS_MAX);
-	list->sources = xcalloc(n, sizeof(*list->sources));
-	list->machines = xcalloc(n, sizeof(*list->machines));
-	for (size_t i = 0; i < list->options->n_words && r == 0; i++)
-		r = load(list, list->options->words[i], format, err);
+	all->sources = xcalloc(n, sizeof(*all->sources));
+	all->machines = xcalloc(n, sizeof(*all->machines));
+	for (size_t i = 0; i < all->options->n_words && r == 0; i++)
+		r = load(all, all->options->words[i], format, err);
 	if (db && r == 0)
-		r = load(list, db, &format_tgpu, err);
+		r = load(all, db, &format_tgpu, err);
 	return r;
 }
 
@@ -234,13 +234,13 @@ static void tell(void *ctx, size_t done, size_t total)
 	fprintf(stderr, "\r%s: %zu%% \033[K", (const char *)ctx, 100 * done / total);
 }
 
-static int run_one(struct job_list *list, size_t at, const struct preset *preset,
+static int run_one(struct comparison *all, size_t at, const struct preset *preset,
 		   const char *estimates, struct err *err)
 {
-	const struct source *source = &list->sources[at];
+	const struct source *source = &all->sources[at];
 	const char *slash = strrchr(source->path, '/');
 	struct progress progress = {isatty(STDERR_FILENO) ? tell : NULL, (void *)preset->name};
-	struct result *result = &list->results[list->n_results];
+	struct result *result = &all->results[all->n_results];
 	size_t len;
 	int r;
 
@@ -248,11 +248,11 @@ static int run_one(struct job_list *list, size_t at, const struct preset *preset
 		.name = xstrdup(slash ? slash + 1 : source->path),
 		.estimates = estimates,
 		.trace = &source->trace,
-		.machine = &list->machines[at],
+		.machine = &all->machines[at],
 		.cpu_unit = source->format->cpu_unit,
 		.preset = preset,
 	};
-	list->n_results++;
+	all->n_results++;
 	len = strlen(result->name);
 	if (len > 3 && STREQ(result->name + len - 3, ".gz"))
 		((char *)result->name)[len - 3] = '\0';
@@ -267,51 +267,51 @@ static int run_one(struct job_list *list, size_t at, const struct preset *preset
 	return 0;
 }
 
-static int run_all(struct job_list *list, struct err *err)
+static int run_all(struct comparison *all, struct err *err)
 {
 	int r = 0;
 
-	list->results = xcalloc(list->n_sources * list->n_presets, sizeof(*list->results));
-	for (size_t i = 0; i < list->n_sources; i++) {
-		const char *estimates = trace_estimate(&list->sources[i].trace, list->estimates);
+	all->results = xcalloc(all->n_sources * all->n_presets, sizeof(*all->results));
+	for (size_t i = 0; i < all->n_sources; i++) {
+		const char *estimates = trace_estimate(&all->sources[i].trace, all->estimates);
 
-		for (size_t k = 0; k < list->n_presets && r == 0; k++)
-			r = run_one(list, i, list->presets[k], estimates, err);
+		for (size_t k = 0; k < all->n_presets && r == 0; k++)
+			r = run_one(all, i, all->presets[k], estimates, err);
 	}
 	return r;
 }
 
-static int report(const struct job_list *list, struct err *err)
+static int report(const struct comparison *all, struct err *err)
 {
-	const char *starts = options_get(list->options, "starts");
+	const char *starts = options_get(all->options, "starts");
 
-	if (options_has(list->options, "json"))
-		report_json(list->results, list->n_results, stdout);
-	else if (options_has(list->options, "csv"))
-		report_csv(list->results, list->n_results, stdout);
+	if (options_has(all->options, "json"))
+		report_json(all->results, all->n_results, stdout);
+	else if (options_has(all->options, "csv"))
+		report_csv(all->results, all->n_results, stdout);
 	else
-		report_table(list->results, list->n_results, stdout);
-	return starts ? report_starts(&list->results[0], starts, err) : 0;
+		report_table(all->results, all->n_results, stdout);
+	return starts ? report_starts(&all->results[0], starts, err) : 0;
 }
 
 static int run(const struct options *opts, struct err *err)
 {
-	_cleanup_(finish) struct job_list list = {.options = opts};
-	int r = parse_policies(&list, err);
+	_cleanup_(finish) struct comparison all = {.options = opts};
+	int r = parse_policies(&all, err);
 
 	if (r == 0)
-		r = parse_estimates(&list, err);
+		r = parse_estimates(&all, err);
 	if (r == 0)
-		r = parse_time(opts, "after", &list.after_ns, err);
+		r = parse_time(opts, "after", &all.after_ns, err);
 	if (r == 0)
-		r = parse_time(opts, "cap", &list.cap_ns, err);
+		r = parse_time(opts, "cap", &all.cap_ns, err);
 	if (r == 0)
-		r = load_all(&list, err);
-	if (r == 0 && options_has(opts, "starts") && list.n_sources * list.n_presets > 1)
+		r = load_all(&all, err);
+	if (r == 0 && options_has(opts, "starts") && all.n_sources * all.n_presets > 1)
 		r = err_set(err, -EINVAL, "--starts takes one trace and one --policy");
 	if (r == 0)
-		r = run_all(&list, err);
-	return r < 0 ? r : report(&list, err);
+		r = run_all(&all, err);
+	return r < 0 ? r : report(&all, err);
 }
 
 const struct sim_command command_replay = {

@@ -27,9 +27,10 @@ static json_t *number(double value)
 	return json_real(strtod(text, NULL));
 }
 
+/* Exact for whole seconds, whose nanoseconds end in nine binary zeros. */
 static json_t *seconds(int64_t ns)
 {
-	return number((double)(ns / NS_PER_S) + (double)(ns % NS_PER_S) / NS_PER_S);
+	return number((double)ns / NS_PER_S);
 }
 
 static json_t *average(double value)
@@ -55,14 +56,14 @@ static json_t *as_json(const struct result *result)
 		"{ss ss ss so so so so so so so so so so so so so so so ss ss}", "trace",
 		result->name, "policy", result->preset->name, "estimates", result->estimates,
 		"nodes", count(result->machine->n_nodes), "gpus", count(gpus), "procs",
-		cpus ? count(cpus) : json_null(), "jobs", count(result->trace->n_jobs), "sum_wait_s",
-		number(s->sum_wait_s), "avg_wait_s", average(s->avg_wait_s), "p50_wait_s",
-		seconds(s->p50_wait_ns), "p95_wait_s", seconds(s->p95_wait_ns), "max_wait_s",
-		seconds(s->max_wait_ns), "avg_response_s", average(s->avg_jct_s), "avg_jct_s",
-		average(s->avg_jct_s), "avg_bsld_tau10", average(s->avg_bsld), "makespan_s",
-		seconds(s->makespan_ns), "preemptions", count(s->preemptions), "utilisation",
-		s->utilisation < 0 ? json_null() : average(s->utilisation), "sha256_starts",
-		s->sha256_starts, "sha256_placements", s->sha256_placements);
+		cpus ? count(cpus) : json_null(), "jobs", count(result->trace->n_jobs),
+		"sum_wait_s", number(s->sum_wait_s), "avg_wait_s", average(s->avg_wait_s),
+		"p50_wait_s", seconds(s->p50_wait_ns), "p95_wait_s", seconds(s->p95_wait_ns),
+		"max_wait_s", seconds(s->max_wait_ns), "avg_response_s", average(s->avg_jct_s),
+		"avg_jct_s", average(s->avg_jct_s), "avg_bsld_tau10", average(s->avg_bsld),
+		"makespan_s", seconds(s->makespan_ns), "preemptions", count(s->preemptions),
+		"utilisation", s->utilisation < 0 ? json_null() : average(s->utilisation),
+		"sha256_starts", s->sha256_starts, "sha256_placements", s->sha256_placements);
 }
 
 void report_json(const struct result *results, size_t n, FILE *out)

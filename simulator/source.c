@@ -30,10 +30,11 @@ struct name {
 
 static void forget_users(struct source *source)
 {
-	struct name *name, *next;
+	struct name *name = source->users, *next;
 
-	HASH_ITER (hh, source->users, name, next) {
-		HASH_DEL(source->users, name);
+	HASH_CLEAR(hh, source->users); /* the table; the names are still a list */
+	for (; name; name = next) {
+		next = name->hh.next;
 		free(name->text);
 		free(name);
 	}

@@ -83,7 +83,7 @@ def test_starts_are_a_trace_again(tmp_path):
 
 
 REFUSED = [
-    (2, "there is no policy esy; did you mean easy?", ["-N", "2x8", "-p", "esy", "{lab}"]),
+    (2, "there is no policy eazzy; did you mean easy?", ["-N", "2x8", "-p", "eazzy", "{lab}"]),
     (2, "--estimates much", ["-N", "2x8", "-e", "much", "{lab}"]),
     (2, "--nodes: '8' is no number of nodes and GPUs", ["-N", "8", "{lab}"]),
     (2, "does not tell its machine", ["{lab}"]),
