@@ -54,10 +54,8 @@ struct comparison {
 
 static void finish(struct comparison *all)
 {
-	for (size_t i = 0; i < all->n_results; i++) {
-		outcomes_destroy(all->results[i].outcomes, all->results[i].trace->n_jobs);
-		free((char *)all->results[i].name);
-	}
+	for (size_t i = 0; i < all->n_results; i++)
+		result_finish(&all->results[i]);
 	for (size_t i = 0; i < all->n_sources; i++) {
 		source_finish(&all->sources[i]);
 		machine_finish(&all->machines[i]);
@@ -255,7 +253,7 @@ static int run_one(struct comparison *all, size_t at, const struct preset *prese
 	all->n_results++;
 	len = strlen(result->name);
 	if (len > 3 && STREQ(result->name + len - 3, ".gz"))
-		((char *)result->name)[len - 3] = '\0';
+		result->name[len - 3] = '\0';
 	r = preset->run(preset, result->trace, result->machine, &progress, &result->outcomes, err);
 	if (progress.tell)
 		fputs("\r\033[K", stderr);

@@ -16,6 +16,13 @@
 
 #include "common/duration.h"
 
+void result_finish(struct result *result)
+{
+	outcomes_destroy(result->outcomes, result->trace->n_jobs);
+	free(result->name);
+	*result = (struct result){0};
+}
+
 /* Whole numbers stay whole. */
 static json_t *number(double value)
 {

@@ -5,9 +5,9 @@
 #include "simulator/preset.h"
 #include "simulator/summary.h"
 
-/* One trace under one policy. All but outcomes borrowed. */
+/* One trace under one policy. */
 struct result {
-	const char *name; /* of the trace: its file without directory and ".gz" */
+	char *name; /* owned; of the trace: its file without directory and ".gz" */
 	const char *estimates;
 	const struct trace *trace;
 	const struct machine *machine;
@@ -16,6 +16,9 @@ struct result {
 	struct outcome *outcomes; /* owned */
 	struct summary summary;
 };
+
+/* Release what it owns; the rest is borrowed. */
+void result_finish(struct result *result);
 
 /* A table for each trace, a line for each policy. */
 void report_table(const struct result *results, size_t n, FILE *out);

@@ -109,7 +109,7 @@ static struct result replay(const struct reference *reference, struct source *so
 {
 	struct progress nobody = {NULL, NULL};
 	struct result result = {
-		.name = "trace",
+		.name = xstrdup("trace"),
 		.trace = &source->trace,
 		.machine = machine,
 		.cpu_unit = source->format->cpu_unit,
@@ -186,7 +186,7 @@ static void check_starts(const char *file, const char *nodes, int want_columns)
 		load(file, NULL, nodes, &source, &machine);
 		result = replay(reference, &source, &machine);
 		check_column(file, i, &result);
-		outcomes_destroy(result.outcomes, result.trace->n_jobs);
+		result_finish(&result);
 		checked++;
 	}
 	assert_true(checked >= want_columns);
@@ -300,7 +300,7 @@ static void check_table(const char *file, int policy, int estimates,
 		print_message("# %s, %s\n", fields[0], name);
 		different += compare(&result, names, fields, n);
 		checked++;
-		outcomes_destroy(result.outcomes, result.trace->n_jobs);
+		result_finish(&result);
 	}
 	gzclose(in);
 	print_message("# %s: %d rows, %d numbers different\n", file, checked, different);
