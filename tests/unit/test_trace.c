@@ -378,9 +378,12 @@ static void test_what_never_fits_is_dropped(void **state)
 	assert_string_equal(buf_get(&text), "1 0+1/- g1 c0 m0 u0 p0");
 }
 
-/* Ends at 5, arrives at 5: one pass sees both, and nothing is started twice or late. */
+/* Job 1 ends and the more important job 3 arrives at 5: one pass sees both, so job 2 waits on. */
 static void test_an_end_and_an_arrival_at_once(void **state)
 {
+	static const char text[] =
+		"id,submit_s,run_s,gpus,priority\n1,0,5,2,0\n2,1,5,2,0\n3,5,5,2,100\n4,6,1,2,0\n";
+	static const int64_t starts_s[] = {0, 10, 5, 15};
 	_cleanup_(source_finish) struct source source = {0};
 	_cleanup_(machine_finish) struct machine machine = {0};
 	struct progress nobody = {NULL, NULL};
@@ -388,18 +391,14 @@ static void test_an_end_and_an_arrival_at_once(void **state)
 	struct err err;
 
 	(void)state;
-	assert_int_equal(parse("csv", NULL,
-			       "id,submit_s,run_s,gpus\n1,0,5,2\n2,5,5,1\n3,5,5,1\n4,6,1,1\n",
-			       &source, &err),
-			 0);
+	assert_int_equal(parse("csv", NULL, text, &source, &err), 0);
 	assert_int_equal(machine_parse("1x2", 1000, &machine, &err), 0);
-	assert_int_equal(replay_run(&source.trace, &machine, &preset_by_name("fifo")->config,
+	assert_int_equal(replay_run(&source.trace, &machine, &preset_by_name("priority")->config,
 				    &nobody, &outcomes, &err),
 			 0);
-	assert_int_equal(outcomes[1].start_ns, 5 * NS_PER_S);
-	assert_int_equal(outcomes[2].start_ns, 5 * NS_PER_S);
-	assert_int_equal(outcomes[3].start_ns, 10 * NS_PER_S);
-	assert_int_equal(outcomes[3].end_ns, 11 * NS_PER_S);
+	for (size_t i = 0; i < ARRAY_SIZE(starts_s); i++)
+		assert_int_equal(outcomes[i].start_ns, starts_s[i] * NS_PER_S);
+	assert_int_equal(outcomes[3].end_ns, 16 * NS_PER_S);
 	outcomes_destroy(outcomes, source.trace.n_jobs);
 }
 
