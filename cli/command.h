@@ -3,7 +3,7 @@
 #pragma once
 
 #include "cli/exit.h"
-#include "cli/options.h"
+#include "common/options.h"
 
 struct command {
 	const char *name;

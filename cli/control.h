@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-#include "cli/options.h"
+#include "common/options.h"
 
 /*
  * POST /v1/jobs/VERB for the selected jobs with `body` (completed here), and print a line for each.

@@ -3,32 +3,11 @@
  * Help from the same tables that the parser works by: neither can know an option the other does
  * not.
  *
- * Read next: options.c, main.c.
+ * Read next: common/options.c, main.c.
  */
 #include "cli/help.h"
 
-#define NAME_WIDTH 26 /* of the column that the explanations start after */
-#define WIDTH	   80 /* of the narrowest terminal that people use */
-
-/* Print `text`, which starts at column `at`, in lines of at most WIDTH, indented by `indent`. */
-static void print_wrapped(FILE *out, const char *text, size_t at, size_t indent)
-{
-	while (*text) {
-		size_t len = strcspn(text, " ");
-
-		if (at > indent && at + 1 + len > WIDTH) {
-			fprintf(out, "\n%*s", (int)indent, "");
-			at = indent;
-		} else if (at > indent) {
-			fputc(' ', out);
-			at++;
-		}
-		fwrite(text, 1, len, out);
-		at += len;
-		text += len + strspn(text + len, " ");
-	}
-	fputc('\n', out);
-}
+#include "common/wrap.h"
 
 void help_first(FILE *out)
 {
@@ -68,34 +47,7 @@ void help_overview(FILE *out)
 	for (size_t i = 0; i < n; i++)
 		fprintf(out, "  %-10d %s\n", (int)exits[i].code, exits[i].meaning);
 	fputc('\n', out);
-	print_wrapped(out, exit_of_jobs, 0, 0);
-}
-
-static void print_option(FILE *out, const struct option_desc *desc)
-{
-	char left[128];
-	char letter[8] = "    ";
-	int len;
-
-	if (desc->letter)
-		snprintf(letter, sizeof(letter), "-%c, ", desc->letter);
-	if (desc->kind == OPTION_VALUE)
-		len = snprintf(left, sizeof(left), "%s--%s %s", letter, desc->name,
-			       desc->metavar ? desc->metavar : "VALUE");
-	else
-		len = snprintf(left, sizeof(left), "%s--%s%s", letter,
-			       desc->kind == OPTION_SWITCH ? "[no-]" : "", desc->name);
-	fprintf(out, "  %-*s ", NAME_WIDTH, left);
-	if (len > NAME_WIDTH)
-		fprintf(out, "\n%*s", NAME_WIDTH + 3, "");
-	print_wrapped(out, desc->help, NAME_WIDTH + 3, NAME_WIDTH + 3);
-}
-
-static void print_options(FILE *out, const struct options *options, bool job)
-{
-	for (size_t i = 0; i < options->n_table; i++)
-		if ((options->table[i].field != NULL) == job)
-			print_option(out, &options->table[i]);
+	wrap_print(out, exit_of_jobs, 0, 0);
 }
 
 void help_command(FILE *out, const struct command *command, const struct options *options)
@@ -104,13 +56,13 @@ void help_command(FILE *out, const struct command *command, const struct options
 		command->name, command->usage);
 	if (command->details) {
 		fputc('\n', out);
-		print_wrapped(out, command->details, 0, 0);
+		wrap_print(out, command->details, 0, 0);
 	}
 	if (command->job_options) {
 		fputs("\nOptions of the job:\n", out);
-		print_options(out, options, true);
+		options_print(options, out, true);
 	}
 	fputs("\nOptions:\n", out);
-	print_options(out, options, false);
+	options_print(options, out, false);
 	fprintf(out, "\nExamples:\n%s", command->examples);
 }

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "cli/client.h"
-#include "cli/options.h"
 #include "common/idset.h"
+#include "common/options.h"
 
 /* For the option tables of the commands that select jobs. */
 #define SELECTOR_OPTIONS                                                             \

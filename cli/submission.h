@@ -3,7 +3,7 @@
 #pragma once
 
 #include "cli/client.h"
-#include "cli/options.h"
+#include "common/options.h"
 
 /* What both verbs say about where the job comes from; for their help. */
 #define SUBMISSION_DETAILS                                                                        \

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Real logs through sched_pass(), every start time against a reference.
+ * Real logs through the simulator, against reference results: every start time of four traces, and
+ * every total and digest of two tables.
  *
- * KTH-SP2 (28,467 jobs, 100 processors) as the CPUs of one node, Microsoft's ITP clusters as GPU
- * nodes with gangs, and openb with three resources at once. Time is batch: at each distinct time
- * everything ends that ends, then everything arrives that arrives, then there is one pass. Seconds
- * are nanoseconds here. The data are not part of the project; without them the tests skip.
+ * A reference is compared as soon as the simulator has its policy. The data are not part of the
+ * project; without them the tests skip.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,301 +15,341 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <jansson.h>
+#include <zlib.h>
 
-#include "scheduler/core.h"
+#include "simulator/adjust.h"
+#include "simulator/report.h"
+#include "simulator/source.h"
 
-#define FIELDS_MAX 16
+#define FIELDS_MAX 20
 
-struct line {
-	struct job job;
-	int64_t run_ns, want_ns, start_ns, end_ns;
+/* What the references call a policy and its estimates. */
+static const struct reference {
+	const char *name, *preset;
+	enum estimates estimates;
+} references[] = {
+	{"fcfs", "fifo", ESTIMATES_TRACE},
+	{"easy", "easy", ESTIMATES_TRACE},
+	{"easy_perfect", "easy", ESTIMATES_EXACT},
+	{"easy_sjbf", "easy-sjbf", ESTIMATES_TRACE},
+	{"cons", "conservative", ESTIMATES_TRACE},
+	{"fifo_exact", "fifo", ESTIMATES_EXACT},
+	{"skip_exact", "skip", ESTIMATES_EXACT},
+	{"easy_exact", "easy", ESTIMATES_EXACT},
+	{"easy_ladder", "easy", ESTIMATES_LADDER},
+	{"sjf_exact", "sjf", ESTIMATES_EXACT},
+	{"srsf_ladder", "srsf", ESTIMATES_LADDER},
+	{"easysrsf_ladder", "easy-srsf", ESTIMATES_LADDER},
 };
 
-struct trace {
-	struct line *lines; /* owned; in order of submit, id = position + 1 */
-	size_t n;
+/* The traces of gpu_nodes.csv and how they were cut. */
+static const struct gpu_case {
+	const char *name, *file, *cluster, *nodes;
+	int64_t after_s, cap_s;
+} gpu_cases[] = {
+	{"itp_c10_2x8", "gpu/itp2021.csv.gz", "10", "2x8", 0, 0},
+	{"itp_c01_8x8", "gpu/itp2021.csv.gz", "1", "8x8", 0, 0},
+	{"openb_small_12gpu", "gpu/openb_jobs.csv.gz", NULL,
+	 "1x8,cpus=96,mem=384G+2x2,cpus=16,mem=120G", 130 * 86400, 2 * 86400},
 };
 
-/* Which columns of a reference file say what; -1: the file has none. */
-struct columns {
-	int submit, run, gpus, cpus, mem, estimate;
-	int want;
-};
-
-/* One machine: equal nodes, or the three of openb. */
-struct machine {
-	unsigned n_nodes;
-	struct {
-		unsigned gpus;
-		uint32_t cpus;
-		uint64_t mem_bytes;
-	} nodes[8];
-};
-
-static void trace_finish(struct trace *trace)
-{
-	free(trace->lines);
-}
-
-static FILE *open_data(const char *name)
+static char *data_path(const char *name)
 {
 	const char *root = getenv("TGPU_SOURCE_ROOT");
-	char path[4096], command[4200];
-	FILE *probe;
 
-	snprintf(path, sizeof(path), "%s/../shared/data/oracle/%s", root ? root : ".", name);
-	probe = fopen(path, "re");
-	if (!probe) {
+	return xasprintf("%s/../shared/data/%s", root ? root : ".", name);
+}
+
+/* NULL, and said so, when the data are not there. */
+static gzFile open_data(const char *name)
+{
+	_cleanup_(free_ptr) char *path = data_path(name);
+	gzFile file = gzopen(path, "rbe");
+
+	if (!file)
 		print_message("# skipped: no reference data at %s\n", path);
-		return NULL;
+	return file;
+}
+
+static const struct reference *find_reference(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(references); i++)
+		if (STREQ(references[i].name, name))
+			return preset_by_name(references[i].preset) ? &references[i] : NULL;
+	return NULL;
+}
+
+/* Split a line of CSV, quotes undone, in place. */
+static int split(char *line, char **fields)
+{
+	int n = 0;
+
+	line[strcspn(line, "\r\n")] = '\0';
+	while (line) {
+		char *out = line;
+		bool quoted = *line == '"';
+
+		assert_true(n < FIELDS_MAX);
+		fields[n++] = out;
+		for (line += quoted; *line && (quoted || *line != ','); line++) {
+			if (quoted && *line == '"' && *++line != '"')
+				break;
+			*out++ = *line;
+		}
+		line = *line ? line + 1 : NULL;
+		*out = '\0';
 	}
-	fclose(probe);
-	snprintf(command, sizeof(command), "gzip -dc '%s'", path);
-	return popen(command, "re");
+	return n;
 }
 
-static int64_t field(char *const *fields, int column)
+/* Replay as a reference says. */
+static struct result replay(const struct reference *reference, struct source *source,
+			    const struct machine *machine)
 {
-	return column < 0 ? 0 : strtoll(fields[column], NULL, 10);
+	struct progress nobody = {NULL, NULL};
+	struct result result = {
+		.name = xstrdup("trace"),
+		.trace = &source->trace,
+		.machine = machine,
+		.cpu_unit = source->format->cpu_unit,
+		.preset = preset_by_name(reference->preset),
+	};
+	struct err err = {0};
+
+	result.estimates = trace_estimate(&source->trace, reference->estimates);
+	if (result.preset->run(result.preset, result.trace, machine, &nobody, &result.outcomes,
+			       &err) < 0)
+		fail_msg("%s", err.msg);
+	summary_make(result.trace, machine, result.outcomes, &result.summary);
+	return result;
 }
 
-static void add_line(struct trace *trace, size_t *capacity, const struct columns *columns,
-		     char *const *fields)
+static void load(const char *file, const char *cluster, const char *nodes, struct source *source,
+		 struct machine *machine)
 {
-	struct line line = {.start_ns = -1};
+	_cleanup_(free_ptr) char *path = data_path(file), *procs = NULL;
+	struct err err = {0};
 
-	job_init(&line.job);
-	line.job.id = trace->n + 1;
-	/* From 1 on: 0 is TIME_UNKNOWN. */
-	line.job.submit_ns = field(fields, columns->submit) + 1;
-	line.job.limit_ns = field(fields, columns->estimate);
-	line.job.request.num_gpus = (uint32_t)field(fields, columns->gpus);
-	line.job.request.cpus = (uint32_t)field(fields, columns->cpus);
-	line.job.request.mem_bytes = (uint64_t)field(fields, columns->mem);
-	line.run_ns = field(fields, columns->run);
-	line.want_ns = field(fields, columns->want) + 1;
-	xgrow(&trace->lines, capacity, trace->n + 1, sizeof(*trace->lines));
-	trace->lines[trace->n++] = line;
+	if (source_load(path, NULL, cluster, source, &err) < 0)
+		fail_msg("%s", err.msg);
+	procs = xasprintf("1x0,cpus=%u", source->procs);
+	if (machine_parse(nodes ? nodes : procs, source->format->cpu_unit, machine, &err) < 0)
+		fail_msg("%s", err.msg);
 }
 
-static bool trace_read(const char *name, const struct columns *columns, struct trace *ret_trace)
+/* One start column of a file, line by line, against the replay. */
+static void check_column(const char *file, int column, const struct result *result)
 {
-	FILE *f = open_data(name);
-	struct trace trace = {0};
-	size_t capacity = 0;
-	char text[1024];
+	gzFile in = open_data(file);
+	char line[1024], *fields[FIELDS_MAX];
+	size_t different = 0;
 
-	if (!f)
+	assert_non_null(gzgets(in, line, sizeof(line)));
+	for (size_t i = 0; i < result->trace->n_jobs; i++) {
+		int64_t start_s = result->outcomes[i].start_ns / NS_PER_S;
+
+		assert_non_null(gzgets(in, line, sizeof(line)));
+		assert_true(split(line, fields) > column);
+		if (strtoll(fields[column], NULL, 10) != start_s && different++ < 5)
+			print_message("# %s line %zu, column %d: starts at %lld, reference %s\n",
+				      file, i + 2, column, (long long)start_s, fields[column]);
+	}
+	assert_null(gzgets(in, line, sizeof(line)));
+	gzclose(in);
+	print_message("# %s, %s with %s estimates: %zu jobs, %zu different\n", file,
+		      result->preset->name, result->estimates, result->trace->n_jobs, different);
+	assert_int_equal(different, 0);
+}
+
+/* Every column start_NAME of a file whose NAME the simulator can replay. */
+static void check_starts(const char *file, const char *nodes, int want_columns)
+{
+	gzFile in = open_data(file);
+	char line[1024], *fields[FIELDS_MAX];
+	int n, checked = 0;
+
+	if (!in)
+		skip();
+	assert_non_null(gzgets(in, line, sizeof(line)));
+	gzclose(in);
+	n = split(line, fields);
+	for (int i = 0; i < n; i++) {
+		const struct reference *reference =
+			strncmp(fields[i], "start_", 6) == 0 ? find_reference(fields[i] + 6) : NULL;
+		_cleanup_(source_finish) struct source source = {0};
+		_cleanup_(machine_finish) struct machine machine = {0};
+		struct result result;
+
+		if (!reference)
+			continue;
+		load(file, NULL, nodes, &source, &machine);
+		result = replay(reference, &source, &machine);
+		check_column(file, i, &result);
+		result_finish(&result);
+		checked++;
+	}
+	assert_true(checked >= want_columns);
+}
+
+static json_t *as_json(const struct result *result)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+	json_t *array, *object;
+
+	report_json(result, 1, out);
+	fclose(out);
+	array = json_loads(text, 0, NULL);
+	free(text);
+	object = json_incref(json_array_get(array, 0));
+	json_decref(array);
+	return object;
+}
+
+static bool same(const json_t *have, const char *want)
+{
+	if (json_is_string(have))
+		return STREQ(json_string_value(have), want);
+	return json_is_number(have) && json_number_value(have) == strtod(want, NULL);
+}
+
+/* Every column of a reference table that says something of the result. */
+static int compare(const struct result *result, char *const *names, char *const *want, int n)
+{
+	static const char *const ours[] = {"trace", "case", "policy", "verified_by", NULL};
+	json_t *object = as_json(result);
+	int different = 0;
+
+	for (int i = 0; i < n; i++) {
+		const char *name =
+			strncmp(names[i], "sha256_of", 9) == 0 ? "sha256_starts" : names[i];
+		const char *const *skipped = ours;
+
+		while (*skipped && !STREQ(*skipped, name))
+			skipped++;
+		if (*skipped || same(json_object_get(object, name), want[i]))
+			continue;
+		print_message("# %s: reference %s\n", name, want[i]);
+		different++;
+	}
+	json_decref(object);
+	return different;
+}
+
+static bool load_hpc(const char *name, struct source *source, struct machine *machine)
+{
+	_cleanup_(free_ptr) char *file = xasprintf("hpc/%s.gz", name);
+	gzFile in = open_data(file);
+
+	if (!in)
 		return false;
-	assert_non_null(fgets(text, sizeof(text), f)); /* the header */
-	while (fgets(text, sizeof(text), f)) {
-		char *fields[FIELDS_MAX], *rest = text;
-		int n = 0;
-
-		while (n < FIELDS_MAX && (fields[n] = strsep(&rest, ",")))
-			n++;
-		add_line(&trace, &capacity, columns, fields);
-	}
-	assert_int_equal(pclose(f), 0);
-	*ret_trace = trace;
+	gzclose(in);
+	load(file, NULL, NULL, source, machine);
 	return true;
 }
 
-static struct sched *make_sched(const struct machine *machine, const struct sched_config *config)
+static bool load_gpu(const char *name, struct source *source, struct machine *machine)
 {
-	struct sched *sched = sched_create(config);
-	static const int32_t no_scores[64];
+	struct err err;
 
-	for (unsigned i = 0; i < machine->n_nodes; i++) {
-		unsigned n = machine->nodes[i].gpus;
-		uint32_t node = ledger_add_node(sched_ledger(sched), "node", machine->nodes[i].cpus,
-						machine->nodes[i].mem_bytes);
+	for (size_t i = 0; i < ARRAY_SIZE(gpu_cases); i++) {
+		const struct gpu_case *found = &gpu_cases[i];
 
-		ledger_set_gpus(sched_ledger(sched), node, xcalloc(n, sizeof(struct node_gpu)), n,
-				topology_create_scores(n, no_scores));
-	}
-	return sched;
-}
-
-/* The ends of running jobs; few enough to be looked through. */
-struct ends {
-	struct line *running[256];
-	size_t n;
-};
-
-static int64_t next_end(const struct ends *ends)
-{
-	int64_t next = TIME_NEVER;
-
-	for (size_t i = 0; i < ends->n; i++)
-		if (ends->running[i]->end_ns < next)
-			next = ends->running[i]->end_ns;
-	return next;
-}
-
-static void end_due(struct sched *sched, struct ends *ends, int64_t now_ns)
-{
-	for (size_t i = ends->n; i-- > 0;) {
-		if (ends->running[i]->end_ns > now_ns)
+		if (!STREQ(found->name, name))
 			continue;
-		sched_release(sched, ends->running[i]->job.id, now_ns);
-		ends->running[i] = ends->running[--ends->n];
+		load(found->file, found->cluster, found->nodes, source, machine);
+		if (found->after_s)
+			trace_begin_after(&source->trace, found->after_s * NS_PER_S);
+		if (found->cap_s)
+			trace_cap(&source->trace, found->cap_s * NS_PER_S);
+		replay_drop_impossible(&source->trace, machine, &err);
+		return true;
 	}
+	return false;
 }
 
-static void pass(struct sched *sched, struct trace *trace, struct ends *ends, int64_t now_ns)
+/* A table of totals, row by row. `estimates`: the column that says them, -1: the policy does. */
+static void check_table(const char *file, int policy, int estimates,
+			bool (*load_case)(const char *, struct source *, struct machine *),
+			int want_rows)
 {
-	_cleanup_(decisions_finish) struct decisions decisions = {0};
+	gzFile in = open_data(file);
+	char header[1024], line[1024], *names[FIELDS_MAX], *fields[FIELDS_MAX];
+	int n, checked = 0, different = 0;
 
-	sched_pass(sched, now_ns, &decisions);
-	for (size_t i = 0; i < decisions.n; i++) {
-		struct line *line = &trace->lines[decisions.items[i].job - 1];
-
-		assert_int_equal(line->start_ns, -1);
-		line->start_ns = now_ns;
-		line->end_ns = now_ns + line->run_ns;
-		assert_true(ends->n < ARRAY_SIZE(ends->running));
-		ends->running[ends->n++] = line;
-	}
-}
-
-static void replay(struct sched *sched, struct trace *trace)
-{
-	struct ends ends = {0};
-	size_t next = 0;
-
-	while (next < trace->n || ends.n > 0) {
-		int64_t now_ns = next_end(&ends);
-
-		if (next < trace->n && trace->lines[next].job.submit_ns < now_ns)
-			now_ns = trace->lines[next].job.submit_ns;
-		end_due(sched, &ends, now_ns);
-		while (next < trace->n && trace->lines[next].job.submit_ns == now_ns)
-			sched_enqueue(sched, &trace->lines[next++].job, 1);
-		pass(sched, trace, &ends, now_ns);
-	}
-}
-
-/* Replay one file and compare every start. */
-static void check(const char *name, const struct machine *machine, const struct columns *columns,
-		  const struct sched_config *config)
-{
-	_cleanup_(trace_finish) struct trace trace = {0};
-	struct sched *sched;
-	size_t different = 0;
-
-	if (!trace_read(name, columns, &trace))
+	if (!in)
 		skip();
-	sched = make_sched(machine, config);
-	replay(sched, &trace);
-	for (size_t i = 0; i < trace.n; i++)
-		if (trace.lines[i].start_ns != trace.lines[i].want_ns && different++ < 5)
-			print_message("# %s line %zu: starts at %lld, reference %lld\n", name,
-				      i + 2, (long long)trace.lines[i].start_ns - 1,
-				      (long long)trace.lines[i].want_ns - 1);
-	print_message("# %s: %zu jobs, %zu different\n", name, trace.n, different);
-	assert_true(trace.n > 0);
+	assert_non_null(gzgets(in, header, sizeof(header)));
+	n = split(header, names);
+	while (gzgets(in, line, sizeof(line))) {
+		_cleanup_(source_finish) struct source source = {0};
+		_cleanup_(machine_finish) struct machine machine = {0};
+		_cleanup_(free_ptr) char *name = NULL;
+		const struct reference *reference;
+		struct result result;
+
+		assert_int_equal(split(line, fields), n);
+		name = estimates < 0 ? xstrdup(fields[policy])
+				     : xasprintf("%s_%s", fields[policy], fields[estimates]);
+		reference = find_reference(name);
+		if (!reference || !load_case(fields[0], &source, &machine))
+			continue;
+		result = replay(reference, &source, &machine);
+		print_message("# %s, %s\n", fields[0], name);
+		different += compare(&result, names, fields, n);
+		checked++;
+		result_finish(&result);
+	}
+	gzclose(in);
+	print_message("# %s: %d rows, %d numbers different\n", file, checked, different);
 	assert_int_equal(different, 0);
-	sched_destroy(sched);
+	assert_true(checked >= want_rows);
 }
 
-static const struct machine kth_machine = {.n_nodes = 1, .nodes = {{.cpus = 100}}};
-static const struct machine itp2 = {.n_nodes = 2, .nodes = {{8, 0, 0}, {8, 0, 0}}};
-static const struct machine itp8 = {.n_nodes = 8,
-				    .nodes = {{8, 0, 0},
-					      {8, 0, 0},
-					      {8, 0, 0},
-					      {8, 0, 0},
-					      {8, 0, 0},
-					      {8, 0, 0},
-					      {8, 0, 0},
-					      {8, 0, 0}}};
-/* CPUs in thousandths, memory in MiB, as the file has them. */
-static const struct machine openb = {
-	.n_nodes = 3,
-	.nodes = {{8, 96000, 384 * 1024}, {2, 16000, 120 * 1024}, {2, 16000, 120 * 1024}}};
-
-#define KTH	    "KTH-SP2-1996-2.1-cln.starts.csv.gz"
-#define GPU_COLUMNS .submit = 1, .run = 2, .gpus = 3, .cpus = 4, .mem = 5
-
-/* The policies by the names of the reference's columns. */
-static const struct sched_config fifo = {.policy = &policy_fifo};
-static const struct sched_config skip_blocked = {.policy = &policy_fifo,
-						 .backfill = BACKFILL_GREEDY};
-static const struct sched_config easy = {.policy = &policy_fifo, .backfill = BACKFILL_EASY};
-static const struct sched_config easy_sjbf = {
-	.policy = &policy_fifo, .backfill = BACKFILL_EASY, .shortest_passes = true};
-static const struct sched_config conservative = {.policy = &policy_fifo,
-						 .backfill = BACKFILL_CONSERVATIVE};
-static const struct sched_config sjf = {.policy = &policy_sjf};
-static const struct sched_config srsf = {.policy = &policy_srsf};
-static const struct sched_config easy_srsf = {.policy = &policy_srsf, .backfill = BACKFILL_EASY};
-
-static void check_kth(int estimate, int want, const struct sched_config *config)
-{
-	const struct columns columns = {.submit = 1,
-					.run = 2,
-					.cpus = 3,
-					.estimate = estimate,
-					.gpus = -1,
-					.mem = -1,
-					.want = want};
-
-	check(KTH, &kth_machine, &columns, config);
-}
-
-static void test_kth(void **state)
+static void test_kth_starts(void **state)
 {
 	(void)state;
-	check_kth(4, 5, &fifo);
-	check_kth(4, 6, &easy);
-	check_kth(4, 8, &easy_sjbf);
-	check_kth(2, 9, &easy); /* estimates are exact */
-	check_kth(4, 10, &conservative);
+	check_starts("oracle/KTH-SP2-1996-2.1-cln.starts.csv.gz", "1x0,cpus=100", 3);
 }
 
-static void check_gpus(const char *name, const struct machine *machine)
-{
-	static const struct {
-		int estimate, want;
-		const struct sched_config *config;
-	} cases[] = {
-		{2, 7, &fifo}, {2, 8, &skip_blocked}, {2, 9, &easy},	   {6, 10, &easy},
-		{2, 11, &sjf}, {6, 12, &srsf},	      {6, 13, &easy_srsf},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
-		check(name, machine,
-		      &(struct columns){GPU_COLUMNS, .estimate = cases[i].estimate,
-					.want = cases[i].want},
-		      cases[i].config);
-}
-
-static void test_itp_2x8(void **state)
+static void test_itp_2x8_starts(void **state)
 {
 	(void)state;
-	check_gpus("itp_c10_2x8.starts.csv.gz", &itp2);
+	check_starts("oracle/itp_c10_2x8.starts.csv.gz", "2x8", 3);
 }
 
-static void test_itp_8x8(void **state)
+static void test_itp_8x8_starts(void **state)
 {
 	(void)state;
-	check_gpus("itp_c01_8x8.starts.csv.gz", &itp8);
+	check_starts("oracle/itp_c01_8x8.starts.csv.gz", "8x8", 3);
 }
 
-static void test_openb(void **state)
+static void test_openb_starts(void **state)
 {
 	(void)state;
-	check_gpus("openb_small_12gpu.starts.csv.gz", &openb);
+	check_starts("oracle/openb_small_12gpu.starts.csv.gz", gpu_cases[2].nodes, 3);
+}
+
+static void test_hpc_table(void **state)
+{
+	(void)state;
+	check_table("oracle/hpc_1d.csv", 3, -1, load_hpc, 9);
+}
+
+static void test_gpu_table(void **state)
+{
+	(void)state;
+	check_table("oracle/gpu_nodes.csv", 4, 5, load_gpu, 8);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_kth),
-		cmocka_unit_test(test_itp_2x8),
-		cmocka_unit_test(test_itp_8x8),
-		cmocka_unit_test(test_openb),
+		cmocka_unit_test(test_kth_starts),     cmocka_unit_test(test_itp_2x8_starts),
+		cmocka_unit_test(test_itp_8x8_starts), cmocka_unit_test(test_openb_starts),
+		cmocka_unit_test(test_hpc_table),      cmocka_unit_test(test_gpu_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cli/options.h and cli/selector.h: every way to write an option or name jobs, every way to be
+/* common/options.h and cli/selector.h: every way to write an option or name jobs, every way to be
  * wrong. */
 #include <errno.h>
 #include <setjmp.h>

@@ -7,7 +7,7 @@
  * job specification and exist nowhere else.
  * Deliberately not here: what a value means. Cost: arguments times table entries.
  */
-#include "cli/options.h"
+#include "common/options.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -15,6 +15,9 @@
 
 #include "common/jobspec.h"
 #include "common/suggest.h"
+#include "common/wrap.h"
+
+#define NAME_WIDTH 26 /* of the column that the explanations start after */
 
 /* What is left of the command line. */
 struct cursor {
@@ -242,4 +245,31 @@ const char *options_get(const struct options *options, const char *name)
 		if (STREQ(options->values[i].desc->name, name))
 			return options->values[i].text;
 	return NULL;
+}
+
+static void print_option(FILE *out, const struct option_desc *desc)
+{
+	char left[128];
+	char letter[8] = "    ";
+	int len;
+
+	if (desc->letter)
+		snprintf(letter, sizeof(letter), "-%c, ", desc->letter);
+	if (desc->kind == OPTION_VALUE)
+		len = snprintf(left, sizeof(left), "%s--%s %s", letter, desc->name,
+			       desc->metavar ? desc->metavar : "VALUE");
+	else
+		len = snprintf(left, sizeof(left), "%s--%s%s", letter,
+			       desc->kind == OPTION_SWITCH ? "[no-]" : "", desc->name);
+	fprintf(out, "  %-*s ", NAME_WIDTH, left);
+	if (len > NAME_WIDTH)
+		fprintf(out, "\n%*s", NAME_WIDTH + 3, "");
+	wrap_print(out, desc->help, NAME_WIDTH + 3, NAME_WIDTH + 3);
+}
+
+void options_print(const struct options *options, FILE *out, bool job)
+{
+	for (size_t i = 0; i < options->n_table; i++)
+		if ((options->table[i].field != NULL) == job)
+			print_option(out, &options->table[i]);
 }

@@ -63,3 +63,6 @@ bool options_has(const struct options *options, const char *name);
 
 /* The last value given for an option, NULL when there is none. */
 const char *options_get(const struct options *options, const char *name);
+
+/* Print the help of the options: the job's when `job`, else the command's own. */
+void options_print(const struct options *options, FILE *out, bool job);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* Changes to a trace between reading and replaying it. */
+#pragma once
+
+#include "simulator/trace.h"
+
+/* What the scheduler is told of run times. */
+enum estimates {
+	ESTIMATES_TRACE,  /* what the trace says, else the exact run time */
+	ESTIMATES_EXACT,  /* the run time */
+	ESTIMATES_LADDER, /* the run time rounded up to 30m, 1h, 2h, 4h, ... 28d */
+};
+
+/* The estimate for a run time on the ladder: the first step that is no shorter; the run time itself
+ * above the last. */
+int64_t estimate_on_ladder(int64_t run_ns);
+
+/* Set the estimate of every job. Returns what was told: "trace", "exact" or "ladder"; a trace
+ * without estimates is "exact". */
+const char *trace_estimate(struct trace *trace, enum estimates estimates);
+
+/* Keep the jobs submitted at after_ns or later, and count time from the first of them. */
+void trace_begin_after(struct trace *trace, int64_t after_ns);
+
+/* No job runs, or is said to run, for longer. */
+void trace_cap(struct trace *trace, int64_t cap_ns);
