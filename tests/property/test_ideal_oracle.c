@@ -430,9 +430,10 @@ static void check_mean(const struct input *input, size_t policy, const char *mea
 }
 
 /* The published means of the traces that the overheads above were not taken from. Left out are the
- * five that differ (trace 2 SRTF by 4e-6; trace 2 at once by 8e-9, 8e-8, 4e-10; trace 4 at once
- * Tiresias by 4e-3): many equals, and thresholds of whole seconds that the published floats reach
- * or miss by their last bits. The same rules in floats move these means as far. */
+ * five that differ. Trace 2 at once (by 8e-9, 8e-8 and 4e-10 of the mean) and trace 4 at once
+ * Tiresias (4e-3): among many equals, and at thresholds of whole seconds, the last bits of the
+ * published floats decide; the same rules in floats move these means as far. Trace 2 SRTF (4e-6):
+ * the reason is not known. */
 static void test_muri_published(void **state)
 {
 	static const struct {
