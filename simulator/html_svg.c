@@ -21,7 +21,7 @@ const char html_svg_css[] =
 	".end{text-anchor:end}.mid{text-anchor:middle}\n"
 	".grid{stroke:var(--grid);fill:none}.axis{stroke:var(--muted);stroke-opacity:.5;fill:none}"
 	"\n"
-	".occ{fill:var(--occ)}.line{fill:none;stroke-width:1.6;stroke-linejoin:round}\n"
+	".occ{stroke:var(--occ);fill:none}.line{fill:none;stroke-width:1.6;stroke-linejoin:round}\n"
 	"svg .in{font-size:10px;fill:#fff;text-anchor:middle;pointer-events:none}\n"
 	".job:hover rect{stroke:var(--fg);stroke-width:1}\n"
 	".c0{fill:#4f7ca8}.c1{fill:#c9793a}.c2{fill:#5d9466}.c3{fill:#b35d64}.c4{fill:#8570ad}\n"

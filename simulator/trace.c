@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Releasing what a trace and its outcomes own. Read next: trace.h. */
+/*
+ * Releasing traces and outcomes.
+ *
+ * Deliberately not here: filling them (source.c, replay.c). Read next: source.h.
+ */
 #include "simulator/trace.h"
 
 #include <stdlib.h>
@@ -15,9 +19,7 @@ void trace_finish(struct trace *trace)
 
 void outcomes_destroy(struct outcome *outcomes, size_t n)
 {
-	if (!outcomes)
-		return;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; outcomes && i < n; i++)
 		allocation_finish(&outcomes[i].alloc);
 	free(outcomes);
 }

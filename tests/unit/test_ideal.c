@@ -153,7 +153,7 @@ static void test_placement(void **state)
 	CHECK(&config, {0, 9, 4, 0, 9}, {1, 20, 2, 1, 21}, {9, 10, 2, 9, 19}, {9, 5, 4, 19, 24});
 }
 
-/* 6 GPUs of 2 x 4: one idle node, the remainder wherever there is room; 9 never. */
+/* 6 GPUs of 2 x 4: one idle node, the remainder on another with room; 9 never. */
 static void test_gangs(void **state)
 {
 	const struct ideal_config config = make(IDEAL_FJF, IDEAL_FIRST_FIT, 2, 4);
@@ -161,6 +161,7 @@ static void test_gangs(void **state)
 	(void)state;
 	CHECK(&config, {0, 10, 2, 0, 10}, {0, 10, 6, 0, 10}, {0, 1, 9, -1, -1}, {0, 5, 1, 10, 15},
 	      {0, 5, 5, 10, 15});
+	CHECK(&config, {0, 10, 3, 0, 10}, {0, 10, 6, 10, 20});
 }
 
 /* Charged at 4, and at 5 for more than it had; not for the last stretch, nor who is alone. */
