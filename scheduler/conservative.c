@@ -8,7 +8,7 @@
  * outlives its estimate, a GPU that breaks) makes it anew, and then a promise may move to later:
  * that is no decision of the scheduler's. Of the tasks of an array only the next one is promised
  * anything.
- * Cost: one plan_find() per new job; per early end one for every waiting job. Read next:
+ * Cost: one plan_find() per new job; per end one for every waiting job. Read next:
  * forecast.c.
  */
 #include "scheduler/conservative.h"
@@ -43,7 +43,10 @@ void conservative_restart(struct conservative *conservative)
 void conservative_release(struct conservative *conservative, const struct running *running,
 			  int64_t now_ns)
 {
-	if (!conservative->is_made || running->end_ns <= now_ns)
+	if (!conservative->is_made)
+		return;
+	conservative->was_freed = true;
+	if (running->end_ns <= now_ns)
 		return;
 	if (running->end_ns == TIME_NEVER) { /* the plan has it end at a time of its own choice */
 		conservative_restart(conservative);
@@ -51,7 +54,6 @@ void conservative_release(struct conservative *conservative, const struct runnin
 	}
 	plan_advance(&conservative->plan, now_ns);
 	plan_unbook(&conservative->plan, &running->alloc, now_ns, running->end_ns);
-	conservative->was_freed = true;
 }
 
 static int64_t end_of(const struct promise *promise)
@@ -224,6 +226,28 @@ static bool may_start(struct sched *sched, struct promise *promise)
 	return false;
 }
 
+/*
+ * The first in line, and the next start that is promised. It may come without anything happening:
+ * who moved to an earlier place has left a gap that nobody who comes later is told of.
+ */
+static void look_ahead(struct sched *sched, int64_t now_ns)
+{
+	const struct conservative *conservative = &sched->conservative;
+
+	for (size_t i = 0; i < conservative->n; i++) {
+		const struct promise *promise = &conservative->promises[i];
+
+		if (promise->start_ns <= now_ns) /* unknown, or held back by its own limit */
+			continue;
+		if (!sched->head) {
+			sched->head = promise->waiting.key.id;
+			sched->head_shadow_ns = promise->start_ns;
+		}
+		if (promise->start_ns < sched->wake_ns)
+			sched->wake_ns = promise->start_ns;
+	}
+}
+
 void conservative_pass(struct sched *sched, int64_t now_ns, struct decisions *decisions)
 {
 	struct conservative *conservative = &sched->conservative;
@@ -248,9 +272,5 @@ void conservative_pass(struct sched *sched, int64_t now_ns, struct decisions *de
 		}
 		i++;
 	}
-	for (i = 0; i < conservative->n && !sched->head; i++)
-		if (conservative->promises[i].start_ns != TIME_UNKNOWN) {
-			sched->head = conservative->promises[i].waiting.key.id;
-			sched->head_shadow_ns = conservative->promises[i].start_ns;
-		}
+	look_ahead(sched, now_ns);
 }

@@ -40,7 +40,7 @@ struct sched *sched_create(const struct sched_config *config)
 
 	assert(config->policy);
 	sched->config = *config;
-	sched->immune_until_ns = TIME_NEVER;
+	sched->wake_ns = TIME_NEVER;
 	ledger_init(&sched->ledger);
 	sched->queue = queue_create();
 	sched->runnings = runnings_create();
@@ -320,7 +320,7 @@ int64_t sched_next_wake_ns(const struct sched *sched)
 {
 	int64_t begin_ns = sched->n_later > 0 ? sched->later[0].begin_ns : TIME_NEVER;
 
-	return begin_ns < sched->immune_until_ns ? begin_ns : sched->immune_until_ns;
+	return begin_ns < sched->wake_ns ? begin_ns : sched->wake_ns;
 }
 
 uint64_t sched_head(const struct sched *sched, int64_t *ret_shadow_ns)

@@ -32,7 +32,7 @@ struct sched {
 	struct conservative conservative; /* CONSERVATIVE */
 	uint64_t head;
 	int64_t head_shadow_ns;
-	int64_t immune_until_ns; /* the first end of a victim's immunity that may change a pass */
+	int64_t wake_ns; /* when the last pass wants another, whatever happens; TIME_NEVER */
 };
 
 /* What a job has in common with others in the queue, and its own entry there. */

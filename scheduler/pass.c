@@ -209,7 +209,7 @@ static bool make_room(const struct pass *pass, const struct candidate *head)
 	if (!params->enabled || sched->reservation.shadow_ns - pass->now_ns <= params->restart_ns)
 		return false;
 	if (preempt_find(&sched->ledger, running, n_running, &request, params, pass->now_ns,
-			 &victims, &n, &sched->immune_until_ns) == PREEMPT_NONE)
+			 &victims, &n, &sched->wake_ns) == PREEMPT_NONE)
 		return false;
 	preempt(pass, victims, n, head->waiting->key.id);
 	return true;
@@ -390,7 +390,7 @@ void sched_pass(struct sched *sched, int64_t now_ns, struct decisions *decisions
 	reservation_clear(&sched->reservation);
 	sched->head = 0;
 	sched->head_shadow_ns = TIME_UNKNOWN;
-	sched->immune_until_ns = TIME_NEVER;
+	sched->wake_ns = TIME_NEVER;
 	switch (sched->config.backfill) {
 	case BACKFILL_RESERVE: pass_with_reservations(&pass); break;
 	case BACKFILL_CONSERVATIVE: conservative_pass(sched, now_ns, decisions); break;

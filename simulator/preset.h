@@ -12,6 +12,8 @@ struct preset {
 		   const struct machine *machine, const struct progress *progress,
 		   struct outcome **ret_outcomes, struct err *err);
 	struct sched_config config; /* for the engine that is the scheduler */
+	const char *ideal; /* for the one that preempts at no cost (ideal.h): its name there; else
+			      NULL */
 };
 
 /* All of them; *ret_n. */

@@ -109,7 +109,7 @@ static void end_due(struct replay *replay, int64_t now_ns)
 	while (replay->n_ends > 0 && replay->ends[0].time_ns <= now_ns) {
 		struct end end = pop_end(replay);
 
-		sched_release(replay->sched, end.job + 1);
+		sched_release(replay->sched, end.job + 1, now_ns);
 		replay->outcomes[end.job].end_ns = now_ns - ORIGIN_NS;
 		replay->n_ended++;
 	}
@@ -143,7 +143,7 @@ static void arrive_due(struct replay *replay, int64_t now_ns)
 		size_t position = replay->n_arrived++;
 		struct job job = as_job(&replay->trace->jobs[position], position);
 
-		sched_enqueue(replay->sched, &job);
+		sched_enqueue(replay->sched, &job, 1);
 	}
 }
 
@@ -167,8 +167,12 @@ static int step(struct replay *replay, struct err *err)
 {
 	int64_t now_ns = next_arrival(replay);
 
+	int64_t wake_ns = sched_next_wake_ns(replay->sched);
+
 	if (replay->n_ends > 0 && replay->ends[0].time_ns < now_ns)
 		now_ns = replay->ends[0].time_ns;
+	if (wake_ns < now_ns)
+		now_ns = wake_ns;
 	if (now_ns == TIME_NEVER)
 		return err_set(err, -EDEADLK,
 			       "%zu jobs were never started, although nothing else runs",
