@@ -3,9 +3,10 @@
  * Conservative backfill: every job is promised a start when it comes, and nobody who comes later
  * delays it.
  *
- * Whenever a job ends, what it gives back early, and the gaps that those have left who moved before,
- * are offered to all who wait, in order: each is taken out of the plan and put back at the earliest
- * time, which is never later than before. So a start that was promised can only come earlier. [Mu'alem & Feitelson, IEEE TPDS 2001; "compression" there]
+ * Whenever a job ends, what it gives back early, and the gaps that those have left who moved
+ * before, are offered to all who wait, in order: each is taken out of the plan and put back at the
+ * earliest time, which is never later than before. So a start that was promised can only come
+ * earlier. [Mu'alem & Feitelson, IEEE TPDS 2001; "compression" there]
  */
 #pragma once
 

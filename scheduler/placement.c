@@ -157,9 +157,11 @@ static bool node_has_room(const struct ledger *ledger, uint32_t index,
 {
 	const struct node *node = &ledger->nodes[index];
 
-	return (unsigned)__builtin_popcountll(usable_gpus(ledger, index, request)) >=
-		       request->num_gpus &&
-	       node_free_cpus(node) >= request->cpus && node_free_mem(node) >= request->mem_bytes;
+	if (node_free_cpus(node) < request->cpus || node_free_mem(node) < request->mem_bytes)
+		return false;
+	return request->num_gpus == 0 ||
+	       (unsigned)__builtin_popcountll(usable_gpus(ledger, index, request)) >=
+		       request->num_gpus;
 }
 
 /* Rule P, one node: the one with fewest free GPUs that has room; n_nodes when there is none. */
@@ -169,6 +171,8 @@ static uint32_t best_fit(const struct ledger *ledger, const struct request *requ
 	uint32_t best = (uint32_t)ledger->n_nodes;
 	int best_free = INT32_MAX;
 
+	if (ledger->n_nodes == 1 && !excluded)
+		return node_has_room(ledger, 0, request) ? 0 : 1;
 	for (uint32_t i = 0; i < ledger->n_nodes; i++) {
 		int free = __builtin_popcountll(node_free_gpus(&ledger->nodes[i]));
 
@@ -195,16 +199,6 @@ static void add_part(const struct ledger *ledger, uint32_t node, const struct re
 
 	alloc->parts = xreallocarray(alloc->parts, alloc->n_parts + 1, sizeof(*alloc->parts));
 	alloc->parts[alloc->n_parts++] = part;
-}
-
-static unsigned largest_node(const struct ledger *ledger)
-{
-	unsigned largest = 0;
-
-	for (size_t i = 0; i < ledger->n_nodes; i++)
-		if (ledger->nodes[i].n_gpus > largest)
-			largest = ledger->nodes[i].n_gpus;
-	return largest;
 }
 
 /* The share of a gang's CPUs and memory that goes with `gpus` of its GPUs: whole units per GPU. */
@@ -252,7 +246,7 @@ static int find_gang(const struct ledger *ledger, const struct request *request,
 int placement_find(const struct ledger *ledger, const struct request *request,
 		   struct allocation *ret_alloc)
 {
-	unsigned per_node = largest_node(ledger);
+	unsigned per_node = ledger->largest_node;
 	struct allocation alloc = {0};
 	uint32_t node;
 
@@ -269,7 +263,7 @@ int placement_find(const struct ledger *ledger, const struct request *request,
 bool placement_fits(const struct ledger *ledger, const struct request *request)
 {
 	_cleanup_(allocation_finish) struct allocation alloc = {0};
-	unsigned per_node = largest_node(ledger);
+	unsigned per_node = ledger->largest_node;
 
 	if (per_node > 0 && request->num_gpus > per_node)
 		return find_gang(ledger, request, per_node, &alloc) == 0;
@@ -279,7 +273,7 @@ bool placement_fits(const struct ledger *ledger, const struct request *request)
 bool placement_fits_after(const struct ledger *ledger, const struct request *request,
 			  const struct allocation *freed)
 {
-	unsigned per_node = largest_node(ledger);
+	unsigned per_node = ledger->largest_node;
 
 	if (per_node > 0 && request->num_gpus > per_node)
 		return placement_fits(ledger, request);

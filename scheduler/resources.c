@@ -74,6 +74,8 @@ void ledger_set_gpus(struct ledger *ledger, uint32_t index, struct node_gpu *gpu
 	node->all = n < 64 ? (UINT64_C(1) << n) - 1 : UINT64_MAX;
 	node->ready = 0;
 	ledger->generation++;
+	if (n > ledger->largest_node) /* nodes never shrink */
+		ledger->largest_node = n;
 	for (unsigned i = 0; i < n; i++)
 		if (gpus[i].condition == GPU_READY)
 			node->ready |= UINT64_C(1) << i;

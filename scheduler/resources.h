@@ -55,7 +55,8 @@ struct ledger {
 	size_t n_nodes;
 	char **types; /* interned texts; id 1 is types[0] */
 	size_t n_types;
-	uint64_t generation; /* grows when the GPUs of a node are told anew */
+	unsigned largest_node; /* the most GPUs that one node has */
+	uint64_t generation;   /* grows when the GPUs of a node are told anew */
 };
 
 void ledger_init(struct ledger *ledger);

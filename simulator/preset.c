@@ -44,18 +44,15 @@ static int by_ideal(const struct preset *preset, const struct trace *trace,
 }
 
 /* What tgpud has where tgpu.conf says nothing. */
-#define PARAMS                                                          \
-	{                                                               \
-		.point_ns = 3600 * NS_PER_S, .tau_ns = 3600 * NS_PER_S, \
-		.cap_ns = 7 * 86400 * NS_PER_S                          \
-	}
+#define WEEK_NS (7 * 86400 * NS_PER_S)
 
 /* A row for the scheduler: order, and what those behind a job that waits may do. */
-#define SCHEDULED(order, mode, ...)                                           \
-	.run = by_scheduler, .config = {.policy = &(order),                   \
-					.backfill = (mode),                   \
-					.half_life_ns = 7 * 86400 * NS_PER_S, \
-					.params = PARAMS,                     \
+#define SCHEDULED(order, mode, ...)                                         \
+	.run = by_scheduler, .config = {.policy = &(order),                 \
+					.backfill = (mode),                 \
+					.half_life_ns = WEEK_NS,            \
+					.params.point_ns = 3600 * NS_PER_S, \
+					.params.tau_ns = 3600 * NS_PER_S,   \
 					__VA_ARGS__}
 
 /* clang-format off */
@@ -86,8 +83,10 @@ static const struct preset policies_table[] = {
 	  SCHEDULED(policy_srsf, BACKFILL_GREEDY) },
 	{ "easy-srsf", "least time x GPUs first, with EASY backfill",
 	  SCHEDULED(policy_srsf, BACKFILL_EASY) },
-	{ "aged-srsf", "the same, where waiting makes a job smaller (tgpud: policy = shortest)",
-	  SCHEDULED(policy_shortest, BACKFILL_EASY) },
+	{ "aged-srsf", "the same, where waiting makes a job smaller",
+	  SCHEDULED(policy_shortest, BACKFILL_EASY, .params.cap_ns = TIME_NEVER) },
+	{ "shortest", "the same, and nobody waits longer than a week behind others (as tgpud does)",
+	  SCHEDULED(policy_shortest, BACKFILL_EASY, .params.cap_ns = WEEK_NS) },
 	{ "srtf", "least remaining time first, preempting and moving at no cost",
 	  .run = by_ideal, .ideal = "srtf" },
 	{ "srsf-preempt", "least remaining time x GPUs first, preempting and moving at no cost",
