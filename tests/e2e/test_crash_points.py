@@ -65,6 +65,13 @@ class Work:
             shown = self.tgpu.api("GET", f"/v1/jobs/{job}?after={shown['revision']}", timeout=PATIENCE)[1]
         return shown
 
+    def wait_for_start(self, job):
+        """Until it has written its evidence, whether or not a daemon lives."""
+        log, deadline = self.directory / "log", time.monotonic() + PATIENCE
+        while not (log.exists() and f"start {job} " in log.read_text()):
+            assert time.monotonic() < deadline, self.tgpu.daemon_log()
+            os.sched_yield()
+
     def run(self):
         """What each job must come to: its state, exit code and number of starts."""
         want = {self.submit("plain", 1): ("finished", 0, 1), self.submit("fails", 1, 3): ("failed", 3, 1)}
@@ -72,6 +79,7 @@ class Work:
         held = self.submit("held", 1, hold=True)
         dropped = self.submit("dropped", 1, hold=True)
         self.until(stopped, ("running",))
+        self.wait_for_start(stopped)  # which comes a moment after the exec
         self.order("cancel", stopped)
         self.order("release", held)
         self.order("cancel", dropped)
