@@ -82,17 +82,30 @@ static bool is_simulated(const json_t *gpus)
 	return strncmp(field_text(json_array_get(gpus, 0), "uuid"), "SIM-", 4) == 0;
 }
 
-void jobview_gpus(struct buf *buf, const json_t *job)
+void jobview_gpu_ids(struct buf *buf, const json_t *job)
 {
-	const json_t *gpus = json_object_get(job, "gpus");
 	const json_t *gpu;
 	size_t i;
 
-	json_array_foreach (gpus, i, gpu)
+	json_array_foreach (json_object_get(job, "gpus"), i, gpu)
 		buf_printf(buf, "%s%" JSON_INTEGER_FORMAT, i > 0 ? "," : "",
 			   (json_int_t)field_int(gpu, "index", -1));
-	if (is_simulated(gpus))
+}
+
+void jobview_gpus(struct buf *buf, const json_t *job)
+{
+	jobview_gpu_ids(buf, job);
+	if (is_simulated(json_object_get(job, "gpus")))
 		buf_puts(buf, " (simulated)");
+}
+
+enum format_colour jobview_gpu_colour(const char *state)
+{
+	if (STREQ(state, "idle"))
+		return COLOUR_GREEN;
+	if (STREQ(state, "allocated"))
+		return COLOUR_CYAN;
+	return STREQ(state, "unhealthy") || STREQ(state, "lost") ? COLOUR_RED : COLOUR_YELLOW;
 }
 
 /* The causes of an end that say more than an exit code or a signal does. */
