@@ -185,7 +185,7 @@ static const struct key keys[] = {
 	{{'l'}, "l", "follow its log; q or Ctrl-C comes back", "log", act_follow},
 	{{'c'}, "c", "cancel the job, after a question", "cancel", act_ask_cancel},
 	{{'h'}, "h", "hold: do not let it start", "hold", act_change, 0, "hold"},
-	{{'r'}, "r", "release it again", "release", act_change, 0, "release"},
+	{{'r'}, "r", "release it again", NULL, act_change, 0, "release"},
 	{{'s'}, "s", "sort jobs: as they run, by user, by time", "sort", act_order},
 	{{'/'}, "/", "show only jobs with this in their name or user", "filter", act_filter},
 	{{ESCAPE}, "Esc", "show all jobs again", NULL, act_clear},
