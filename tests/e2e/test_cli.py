@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-VERBS = ("submit run list show why logs wait cancel hold release gpus daemon doctor").split()
+VERBS = ("submit run list show why logs wait cancel hold release gpus top daemon doctor").split()
 
 
 def last_job(tgpu):
