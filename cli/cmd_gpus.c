@@ -5,7 +5,7 @@
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/field.h"
-#include "cli/format.h"
+#include "cli/jobview.h"
 #include "common/duration.h"
 
 static const struct option_desc options[] = {
@@ -21,15 +21,6 @@ static const struct table_column columns[] = {
 static const char legend[] =
 	"\nNV# = # NVLinks   PIX = one PCIe switch   PXB = several   PHB = one host bridge\n"
 	"NODE = one NUMA node   SYS = across sockets\n";
-
-static enum format_colour state_colour(const char *state)
-{
-	if (STREQ(state, "idle"))
-		return COLOUR_GREEN;
-	if (STREQ(state, "allocated"))
-		return COLOUR_CYAN;
-	return STREQ(state, "unhealthy") || STREQ(state, "lost") ? COLOUR_RED : COLOUR_YELLOW;
-}
 
 /* "812 python (anna)", those of a job without its user, who is known. */
 static void add_processes(struct table *table, const json_t *gpu)
@@ -79,9 +70,9 @@ static void add_state(struct table *table, const json_t *gpu)
 	const char *reason = field_text(gpu, "reason");
 
 	if (reason[0])
-		table_addf(table, state_colour(state), "%s (%s)", state, reason);
+		table_addf(table, jobview_gpu_colour(state), "%s (%s)", state, reason);
 	else
-		table_add(table, state_colour(state), state);
+		table_add(table, jobview_gpu_colour(state), state);
 }
 
 static void print_table(const json_t *gpus)

@@ -90,25 +90,44 @@ static bool is_simulated(const json_t *gpus)
 
 static void add_gpus(struct buf *buf, const json_t *job, const char *prefix)
 {
-	const json_t *gpus = json_object_get(job, "gpus");
 	const json_t *gpu;
 	size_t i;
 
-	json_array_foreach (gpus, i, gpu)
+	json_array_foreach (json_object_get(job, "gpus"), i, gpu)
 		buf_printf(buf, "%s%s%" JSON_INTEGER_FORMAT, i > 0 ? "," : "", prefix,
 			   (json_int_t)field_int(gpu, "index", -1));
-	if (is_simulated(gpus))
+}
+
+void jobview_gpu_ids(struct buf *buf, const json_t *job)
+{
+	add_gpus(buf, job, "");
+}
+
+static void add_simulated(struct buf *buf, const json_t *job)
+{
+	if (is_simulated(json_object_get(job, "gpus")))
 		buf_puts(buf, " (simulated)");
 }
 
 void jobview_gpus(struct buf *buf, const json_t *job)
 {
 	add_gpus(buf, job, "");
+	add_simulated(buf, job);
 }
 
 void jobview_gpu_names(struct buf *buf, const json_t *job)
 {
 	add_gpus(buf, job, "gpu");
+	add_simulated(buf, job);
+}
+
+enum format_colour jobview_gpu_colour(const char *state)
+{
+	if (STREQ(state, "idle"))
+		return COLOUR_GREEN;
+	if (STREQ(state, "allocated"))
+		return COLOUR_CYAN;
+	return STREQ(state, "unhealthy") || STREQ(state, "lost") ? COLOUR_RED : COLOUR_YELLOW;
 }
 
 /* The causes of an end that say more than an exit code or a signal does. */

@@ -37,6 +37,9 @@ enum format_colour jobview_colour(const json_t *job);
 /* Milliseconds it has run, until `now_ms` when it still does; -1 when it never ran. */
 int64_t jobview_elapsed_ms(const json_t *job, int64_t now_ms);
 
+/* Append the indices of its GPUs, "0,3"; nothing when it holds none. */
+void jobview_gpu_ids(struct buf *buf, const json_t *job);
+
 /* Append its GPUs, "0,3", with the label of simulated ones; nothing when it holds none. */
 void jobview_gpus(struct buf *buf, const json_t *job);
 
@@ -48,6 +51,9 @@ void jobview_ending(struct buf *buf, const json_t *job);
 
 /* Append "GPU_IDS(REASON)": the GPUs, the reason for waiting, or how it ended. */
 void jobview_where(struct buf *buf, const json_t *job);
+
+/* Of the word for a GPU's state. */
+enum format_colour jobview_gpu_colour(const char *state);
 
 /* What `run` and `wait` return for an ended job: its code, 128 + signal, 124, 127. */
 int jobview_exit_code(const json_t *job);
