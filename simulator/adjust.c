@@ -54,6 +54,12 @@ void trace_begin_after(struct trace *trace, int64_t after_ns)
 		trace->jobs[i].submit_ns -= origin_ns;
 }
 
+void trace_submit_at_once(struct trace *trace)
+{
+	for (size_t i = 0; i < trace->n_jobs; i++)
+		trace->jobs[i].submit_ns = 0;
+}
+
 void trace_cap(struct trace *trace, int64_t cap_ns)
 {
 	for (size_t i = 0; i < trace->n_jobs; i++) {

@@ -22,5 +22,8 @@ const char *trace_estimate(struct trace *trace, enum estimates estimates);
 /* Keep the jobs submitted at after_ns or later, and count time from the first of them. */
 void trace_begin_after(struct trace *trace, int64_t after_ns);
 
+/* All jobs are there from the beginning, in the order of the trace. */
+void trace_submit_at_once(struct trace *trace);
+
 /* No job runs, or is said to run, for longer. */
 void trace_cap(struct trace *trace, int64_t cap_ns);

@@ -15,7 +15,7 @@
 #include "common/suggest.h"
 #include "simulator/adjust.h"
 #include "simulator/command.h"
-#include "simulator/report.h"
+#include "simulator/report_html.h"
 #include "simulator/source.h"
 
 #define RUNS_MAX 64 /* policies, and traces */
@@ -32,8 +32,12 @@ static const struct option_desc options[] = {
 	 "what the scheduler is told of run times: trace, exact, ladder", NULL},
 	{"after", 0, OPTION_VALUE, "TIME", "only jobs submitted from then on (130d)", NULL},
 	{"cap", 0, OPTION_VALUE, "TIME", "cut run times to this (2d)", NULL},
+	{"at-once", 0, OPTION_FLAG, NULL, "all jobs are submitted at the beginning", NULL},
 	{"from-db", 0, OPTION_VALUE, "FILE", "a database of tgpu as one more trace", NULL},
 	{"starts", 0, OPTION_VALUE, "FILE", "write every job's times and nodes as CSV", NULL},
+	{"html", 0, OPTION_VALUE, "FILE", "draw it: one page with tables, plots and Gantt charts",
+	 NULL},
+	{"gantt", 0, OPTION_VALUE, "FILE", "draw the Gantt chart of one policy as SVG", NULL},
 	{"json", 0, OPTION_FLAG, NULL, "print the numbers as JSON", NULL},
 	{"csv", 0, OPTION_FLAG, NULL, "print the numbers as CSV", NULL},
 };
@@ -189,6 +193,8 @@ static int load(struct comparison *all, const char *path, const struct trace_for
 		return r;
 	if (all->after_ns > 0)
 		trace_begin_after(&source->trace, all->after_ns);
+	if (options_has(all->options, "at-once"))
+		trace_submit_at_once(&source->trace);
 	if (all->cap_ns > 0)
 		trace_cap(&source->trace, all->cap_ns);
 	if (source->trace.n_jobs == 0)
@@ -282,6 +288,9 @@ static int run_all(struct comparison *all, struct err *err)
 static int report(const struct comparison *all, struct err *err)
 {
 	const char *starts = options_get(all->options, "starts");
+	const char *html = options_get(all->options, "html");
+	const char *gantt = options_get(all->options, "gantt");
+	int r = 0;
 
 	if (options_has(all->options, "json"))
 		report_json(all->results, all->n_results, stdout);
@@ -289,7 +298,27 @@ static int report(const struct comparison *all, struct err *err)
 		report_csv(all->results, all->n_results, stdout);
 	else
 		report_table(all->results, all->n_results, stdout);
-	return starts ? report_starts(&all->results[0], starts, err) : 0;
+	if (starts)
+		r = report_starts(&all->results[0], starts, err);
+	if (html && r == 0)
+		r = report_html(all->results, all->n_results, html, err);
+	if (gantt && r == 0)
+		r = report_gantt(&all->results[0], gantt, err);
+	return r;
+}
+
+/* Some outputs have room for one trace, or for one trace under one policy. */
+static int check_outputs(const struct comparison *all, struct err *err)
+{
+	static const char *const single[] = {"starts", "gantt"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(single); i++)
+		if (options_has(all->options, single[i]) && all->n_sources * all->n_presets > 1)
+			return err_set(err, -EINVAL, "--%s takes one trace and one --policy",
+				       single[i]);
+	if (options_has(all->options, "html") && all->n_sources > 1)
+		return err_set(err, -EINVAL, "--html takes one trace");
+	return 0;
 }
 
 static int run(const struct options *opts, struct err *err)
@@ -305,8 +334,8 @@ static int run(const struct options *opts, struct err *err)
 		r = parse_time(opts, "cap", &all.cap_ns, err);
 	if (r == 0)
 		r = load_all(&all, err);
-	if (r == 0 && options_has(opts, "starts") && all.n_sources * all.n_presets > 1)
-		r = err_set(err, -EINVAL, "--starts takes one trace and one --policy");
+	if (r == 0)
+		r = check_outputs(&all, err);
 	if (r == 0)
 		r = run_all(&all, err);
 	return r < 0 ? r : report(&all, err);

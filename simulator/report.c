@@ -145,8 +145,7 @@ static void print_caption(const struct result *result, FILE *out)
 		"P95", "MAX", "JCT", "SLOWDOWN", "USED", "MAKESPAN");
 }
 
-/* Rounded so that two units are enough. */
-static const char *duration(double ns, char buf[32])
+const char *report_duration(double ns, char buf[32])
 {
 	static const struct {
 		double from_s, unit_s;
@@ -168,10 +167,12 @@ static void print_line(const struct result *result, FILE *out)
 	if (s->utilisation >= 0)
 		snprintf(used, sizeof(used), "%.1f%%", 100 * s->utilisation);
 	fprintf(out, "%-12s %10s %10s %10s %10s %10s %9.2f %6s %10s\n", result->preset->name,
-		duration(s->avg_wait_s * NS_PER_S, wait), duration((double)s->p50_wait_ns, p50),
-		duration((double)s->p95_wait_ns, p95), duration((double)s->max_wait_ns, max),
-		duration(s->avg_jct_s * NS_PER_S, jct), s->avg_bsld, used,
-		duration((double)s->makespan_ns, makespan));
+		report_duration(s->avg_wait_s * NS_PER_S, wait),
+		report_duration((double)s->p50_wait_ns, p50),
+		report_duration((double)s->p95_wait_ns, p95),
+		report_duration((double)s->max_wait_ns, max),
+		report_duration(s->avg_jct_s * NS_PER_S, jct), s->avg_bsld, used,
+		report_duration((double)s->makespan_ns, makespan));
 }
 
 void report_table(const struct result *results, size_t n, FILE *out)

@@ -27,5 +27,8 @@ void report_table(const struct result *results, size_t n, FILE *out);
 void report_json(const struct result *results, size_t n, FILE *out);
 void report_csv(const struct result *results, size_t n, FILE *out);
 
+/* A duration in words, rounded so that two units are enough. */
+const char *report_duration(double ns, char buf[32]);
+
 /* Every job of one replay: "id,submit_s,start_s,end_s,nodes". 0 or -errno with a sentence. */
 int report_starts(const struct result *result, const char *path, struct err *err);

@@ -45,7 +45,7 @@ def test_every_format_is_documented_and_every_policy_listed():
     assert "swf" in names and "csv" in names
     assert [name for name in names if f"| `{name}` |" not in text] == []
     policies = [line.split()[0] for line in sim("policies").stdout.splitlines()]
-    assert policies[:2] == ["fifo", "easy"]
+    assert policies[:2] == ["fifo", "skip"]
     rows = replay("-N", "2x8", "-p", ",".join(policies), str(LAB))
     assert [row["policy"] for row in rows] == policies
     assert all(row["jobs"] == 60 and row["makespan_s"] > 0 for row in rows)
