@@ -143,10 +143,16 @@ static void make_plan(struct sched *sched, int64_t now_ns)
 static void compress(struct conservative *conservative)
 {
 	for (size_t i = 0; i < conservative->n; i++) {
-		if (conservative->promises[i].is_new)
+		struct promise *promise = &conservative->promises[i];
+
+		if (promise->is_new)
 			continue; /* after all that were here before */
-		withdraw(conservative, &conservative->promises[i]);
-		promise_earliest(conservative, &conservative->promises[i]);
+		if (promise->start_ns != TIME_UNKNOWN &&
+		    !plan_has_room_before(&conservative->plan, &promise->shape.request,
+					  promise->start_ns))
+			continue; /* its own place is not in the way: it lies behind */
+		withdraw(conservative, promise);
+		promise_earliest(conservative, promise);
 	}
 	plan_tidy(&conservative->plan);
 	conservative->was_freed = false;

@@ -108,6 +108,14 @@ bool plan_is_free(const struct plan *plan, const struct allocation *alloc, int64
 	return true;
 }
 
+bool plan_has_room_before(const struct plan *plan, const struct request *request, int64_t start_ns)
+{
+	for (size_t i = 0; i < plan->n && plan->steps[i].at_ns < start_ns; i++)
+		if (placement_fits(&plan->steps[i].free, request))
+			return true;
+	return false;
+}
+
 void plan_advance(struct plan *plan, int64_t now_ns)
 {
 	size_t past = step_at(plan, now_ns);

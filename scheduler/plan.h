@@ -52,6 +52,9 @@ void plan_book(struct plan *plan, const struct allocation *alloc, int64_t start_
 void plan_unbook(struct plan *plan, const struct allocation *alloc, int64_t start_ns,
 		 int64_t end_ns);
 
+/* Is there room for it at any moment before start_ns? If not, it cannot start before. O(steps). */
+bool plan_has_room_before(const struct plan *plan, const struct request *request, int64_t start_ns);
+
 /* Are these resources free all the time from start_ns to end_ns? */
 bool plan_is_free(const struct plan *plan, const struct allocation *alloc, int64_t start_ns,
 		  int64_t end_ns);
