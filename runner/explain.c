@@ -89,6 +89,12 @@ int job_explain(const struct launch *launch, const struct job_failure *failure, 
 {
 	const char *why = strerror(failure->error);
 
+	if (failure->error == 0) {
+		err_set(err, -EINTR,
+			"it was killed before its program began; if nobody did it, the kernel's "
+			"log may say why");
+		return NOT_RUNNABLE;
+	}
 	switch (failure->step) {
 	case JOB_STEP_EXEC: return explain_exec(launch->argv[0], failure->error, err);
 	case JOB_STEP_INTERPRETER: return explain_interpreter(launch->argv[0], failure->error, err);
