@@ -575,6 +575,23 @@ def test_working_directory_that_vanished(attempt):
     assert code == 126
 
 
+@pytest.mark.parametrize("pad", ["", "x"])
+def test_long_path_does_not_hide_the_reason(attempt, pad):
+    """Nor is a character of two bytes cut in half, one way or the other."""
+    name = "/" + pad + "é" * 120
+    attempt.record["cwd"] = str(attempt.home) + name
+    sentence, _ = refused(attempt, "true")
+    assert "ééé: No such file or directory; " in sentence and "--chdir" in sentence
+    attempt.record["cwd"], attempt.record["output"] = "/", str(attempt.home) + name + "/out"
+    attempt.dir.joinpath("status").unlink()
+    attempt.dir.joinpath("runner").unlink()
+    assert "--output" in refused(attempt, "true")[0]
+    attempt.record["output"] = str(attempt.home / "out")
+    attempt.dir.joinpath("status").unlink()
+    sentence, code = refused(attempt, str(attempt.home) + name)
+    assert sentence.endswith("look at its path") and code == 127
+
+
 @pytest.mark.parametrize("name, code", [("no-such-program", 127), ("./none/at-all", 127)])
 def test_program_that_is_missing(attempt, name, code):
     sentence, got = refused(attempt, name)
