@@ -117,7 +117,8 @@ struct launch_status {
 	int signal;	  /* the signal the first process died of; 0: none */
 	int64_t start_ns; /* TIME_UNKNOWN when it never ran */
 	int64_t end_ns;
-	int64_t cpu_ns;	    /* user + system time of all its processes; -1 unknown */
+	int64_t cpu_ns;	    /* user + system time of all its processes (without a cgroup: of all
+			     * that somebody waited for); -1 unknown */
 	int64_t peak_bytes; /* peak memory: cgroup, else the largest single process; -1 unknown */
 	char error[256];    /* cause launch: a sentence; else "" */
 };

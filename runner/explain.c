@@ -12,6 +12,18 @@
 
 #define NOT_FOUND    127 /* the shell's codes */
 #define NOT_RUNNABLE 126
+#define PATH_SHOWN   100 /* bytes; a sentence has about 250 */
+
+/* The end of a long path, so that the reason and the remedy after it are not cut off. Whole
+ * characters (UTF-8): a sentence that holds half a one could not be sent to anybody. */
+static char *shorten(const char *path)
+{
+	size_t len = strlen(path), cut = len > PATH_SHOWN ? len - PATH_SHOWN : 0;
+
+	while (cut > 0 && (path[cut] & 0xc0) == 0x80)
+		cut++;
+	return xasprintf("%s%s", cut > 0 ? "..." : "", path + cut);
+}
 
 static const char *log_remedy(int error)
 {
@@ -34,15 +46,18 @@ static int explain_log(const struct launch *launch, const struct job_failure *fa
 		       struct err *err)
 {
 	bool is_error = failure->step == JOB_STEP_ERROR && launch->error;
+	_cleanup_(free_ptr) char *path = shorten(is_error ? launch->error : launch->output);
 
-	err_set(err, -failure->error, "cannot open the log %s: %s; %s with %s",
-		is_error ? launch->error : launch->output, strerror(failure->error),
-		log_remedy(failure->error), is_error ? "--error" : "--output");
+	err_set(err, -failure->error, "cannot open the log %s: %s; %s with %s", path,
+		strerror(failure->error), log_remedy(failure->error),
+		is_error ? "--error" : "--output");
 	return NOT_RUNNABLE;
 }
 
-static int explain_interpreter(const char *program, int error, struct err *err)
+static int explain_interpreter(const char *name, int error, struct err *err)
 {
+	_cleanup_(free_ptr) char *program = shorten(name);
+
 	err_set(err, -error,
 		"cannot execute %s: it is there, but its interpreter is not (%s); look at its "
 		"first line, after \"#!\"",
@@ -50,12 +65,14 @@ static int explain_interpreter(const char *program, int error, struct err *err)
 	return error == ENOENT ? NOT_FOUND : NOT_RUNNABLE;
 }
 
-static int explain_exec(const char *program, int error, struct err *err)
+static int explain_exec(const char *name, int error, struct err *err)
 {
+	_cleanup_(free_ptr) char *program = shorten(name);
+
 	switch (error) {
 	case ENOENT:
 	case ENOTDIR:
-		if (strchr(program, '/'))
+		if (strchr(name, '/'))
 			err_set(err, -error, "there is no program %s: %s; look at its path",
 				program, strerror(error));
 		else
@@ -87,8 +104,15 @@ static int explain_exec(const char *program, int error, struct err *err)
 
 int job_explain(const struct launch *launch, const struct job_failure *failure, struct err *err)
 {
+	_cleanup_(free_ptr) char *cwd = shorten(launch->cwd);
 	const char *why = strerror(failure->error);
 
+	if (failure->error == 0) {
+		err_set(err, -EINTR,
+			"it was killed before its program began; if nobody did it, the kernel's "
+			"log may say why");
+		return NOT_RUNNABLE;
+	}
 	switch (failure->step) {
 	case JOB_STEP_EXEC: return explain_exec(launch->argv[0], failure->error, err);
 	case JOB_STEP_INTERPRETER: return explain_interpreter(launch->argv[0], failure->error, err);
@@ -98,7 +122,7 @@ int job_explain(const struct launch *launch, const struct job_failure *failure, 
 		err_set(err, -failure->error,
 			"cannot enter the working directory %s: %s; make it, or submit with "
 			"--chdir",
-			launch->cwd, why);
+			cwd, why);
 		break;
 	case JOB_STEP_IDS:
 		err_set(err, -failure->error,

@@ -6,7 +6,9 @@
  * the user's rights only: logs, working directory, exec. So nothing in a user's directory is ever
  * opened as root, and no symlink is followed with rights the user lacks. Invariants: the job
  * inherits no descriptor but 0, 1 and 2; a failure of any step reaches the parent with the step and
- * the errno through a pipe that closes itself on exec. Read next: explain.c, supervise.c.
+ * the errno: they stand in memory that both share, so that telling it cannot fail, and a pipe that
+ * closes itself on exec says when to look. A child that was killed on its way has told its step.
+ * Read next: explain.c, supervise.c.
  */
 #include "runner/job.h"
 
@@ -17,6 +19,7 @@
 #include <linux/sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -39,14 +42,40 @@ static void reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* Become the user, and prove that there is no way back. 0 or an errno. */
+/* Are the supplementary groups those of the record? The kernel sorts them, and keeps doubles. */
+static bool has_groups(const struct launch *launch)
+{
+	int n = getgroups(0, NULL);
+	_cleanup_(free_ptr) gid_t *groups = xcalloc((size_t)(n > 0 ? n : 1), sizeof(*groups));
+
+	if (n < 0 || (size_t)n != launch->n_groups || getgroups(n, groups) != n)
+		return false;
+	for (int i = 0; i < n; i++) {
+		size_t at = 0;
+
+		while (at < launch->n_groups && launch->groups[at] != groups[i])
+			at++;
+		if (at == launch->n_groups)
+			return false;
+	}
+	return true;
+}
+
+/* Become the user, and prove it, and that there is no way back. 0 or an errno. */
 static int drop_ids(const struct launch *launch)
 {
+	uid_t real, effective, saved;
+	gid_t real_group, group, saved_group;
+
 	if (setgroups(launch->n_groups, launch->groups) < 0 ||
 	    setresgid(launch->gid, launch->gid, launch->gid) < 0 ||
-	    setresuid(launch->uid, launch->uid, launch->uid) < 0)
+	    setresuid(launch->uid, launch->uid, launch->uid) < 0 ||
+	    getresuid(&real, &effective, &saved) < 0 ||
+	    getresgid(&real_group, &group, &saved_group) < 0)
 		return errno;
-	if (launch->uid != 0 && setuid(0) == 0)
+	if (real != launch->uid || effective != launch->uid || saved != launch->uid ||
+	    real_group != launch->gid || group != launch->gid || saved_group != launch->gid ||
+	    !has_groups(launch) || (launch->uid != 0 && setuid(0) == 0))
 		return EPERM;
 	return 0;
 }
@@ -176,7 +205,8 @@ static void restore_limits(const struct launch *launch)
 }
 
 /* Everything the child does. Returns only when a step failed. */
-static struct job_failure become_job(const struct launch *launch, const char *leaf, pid_t runner)
+static struct job_failure become_job(const struct launch *launch, const char *leaf, pid_t runner,
+				     struct job_failure *report)
 {
 	struct job_failure failure = {.step = JOB_STEP_CGROUP};
 
@@ -201,6 +231,7 @@ static struct job_failure become_job(const struct launch *launch, const char *le
 	}
 	/* All of the runner's are close-on-exec; this is for what its parent may have leaked. */
 	close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+	report->step = JOB_STEP_EXEC;
 	return search_and_exec(launch);
 }
 
@@ -227,24 +258,24 @@ int job_fork(const struct launch *launch, const char *leaf, struct job_process *
 	     struct err *err)
 {
 	_cleanup_(close_fd) int report_fd = -1, child_fd = -1;
-	struct job_failure failure;
-	int report[2];
+	struct job_failure *report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE,
+					  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int ends[2];
 	pid_t pid, runner = getpid();
 
-	if (pipe2(report, O_CLOEXEC | O_NONBLOCK) < 0)
-		return err_set(err, -errno, "cannot make a pipe: %s", strerror(errno));
-	report_fd = report[0];
-	child_fd = report[1];
+	if (report == MAP_FAILED || pipe2(ends, O_CLOEXEC) < 0)
+		return err_set(err, -errno, "cannot prepare another process: %s", strerror(errno));
+	report_fd = ends[0];
+	child_fd = ends[1];
 	pid = fork_into(leaf, &leaf);
 	if (pid < 0)
 		return err_set(err, -errno,
 			       "cannot start another process: %s; see ulimit -u and pids.max",
 			       strerror(errno));
 	if (pid == 0) {
-		failure = become_job(launch, leaf, runner);
-		(void)!write(child_fd, &failure, sizeof(failure));
+		*report = become_job(launch, leaf, runner, report);
 		_exit(127);
 	}
-	*ret_process = (struct job_process){pid, TAKE_FD(report_fd)};
+	*ret_process = (struct job_process){pid, TAKE_FD(report_fd), report};
 	return 0;
 }

@@ -18,12 +18,13 @@ enum job_step {
 
 struct job_failure {
 	enum job_step step;
-	int error; /* an errno */
+	int error; /* an errno; 0: none, which before JOB_STEP_EXEC means that it was killed */
 };
 
 struct job_process {
 	pid_t pid;
-	int report_fd; /* owned, non-blocking: a struct job_failure, or end of file at the exec */
+	int report_fd; /* owned: hangs up at the exec, or when the child gives up or is killed */
+	const struct job_failure *report; /* valid from then on. Shared with it, never released */
 };
 
 /*

@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/falloc.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,6 +26,7 @@
 #include "common/log.h"
 
 #define CHECK_NS    NS_PER_S
+#define RETRY_MS    10
 #define BLOCK_BYTES INT64_C(4096)
 #define MAX_FLOOR   INT64_C(65536) /* a smaller bound would be cut all the time */
 #define SECTOR	    512		   /* what st_blocks counts in */
@@ -36,10 +38,15 @@ static bool become_user(const struct launch *launch)
 				     setegid(launch->gid) == 0 && seteuid(launch->uid) == 0);
 }
 
+/* The kernel refuses only for want of memory (EAGAIN), and a user could not write the status. */
 static void become_root(const struct launch *launch)
 {
-	if (launch->drop_ids && (seteuid(0) < 0 || setegid(0) < 0 || setgroups(0, NULL) < 0))
-		log_error("cannot take root's rights back error=\"%s\"", strerror(errno));
+	if (!launch->drop_ids)
+		return;
+	while (seteuid(0) < 0)
+		poll(NULL, 0, RETRY_MS);
+	if (setegid(0) < 0 || setgroups(0, NULL) < 0)
+		log_error("cannot take root's groups back error=\"%s\"", strerror(errno));
 }
 
 static int open_file(const char *path)
@@ -76,7 +83,7 @@ static void cut(int fd, int64_t size, int64_t max_bytes)
 		return;
 	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, end) == 0)
 		return;
-	if (ftruncate(fd, 0) < 0)
+	if (errno != EOPNOTSUPP || ftruncate(fd, 0) < 0)
 		log_warn("a log cannot be cut error=\"%s\"", strerror(errno));
 }
 

@@ -51,14 +51,14 @@ static int open_signals(void)
 	return signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* Stand apart from the daemon: its session, its directory, its fate. */
-static void detach(void)
+/* Stand apart from the daemon: its session, its directory, its fate. 0 or -errno. */
+static int detach(void)
 {
 	setsid();
 	(void)!chdir("/");
 	umask(077);
-	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	oom_protect();
+	return prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 ? -errno : 0;
 }
 
 static int read_launch(struct launch *launch, struct err *err)
@@ -159,7 +159,12 @@ int main(void)
 		log_error("cannot listen to signals: %s", strerror(errno));
 		return 1;
 	}
-	detach();
+	r = detach();
+	if (r < 0) {
+		log_error("nothing is started, because its orphans would not be seen error=\"%s\"",
+			  strerror(-r));
+		return 1;
+	}
 	if (read_launch(&launch, &err) < 0) {
 		log_error("%s", err.msg);
 		return 1;

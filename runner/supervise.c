@@ -17,6 +17,7 @@
  */
 #include "runner/supervise.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
@@ -49,6 +50,7 @@ struct watch {
 	const char *leaf; /* NULL: none */
 	pid_t job;
 	int report_fd; /* owned; -1 once the exec has succeeded or failed */
+	const struct job_failure *report;
 	int signal_fd;
 	enum phase phase;
 	bool failed; /* nothing ran: failure */
@@ -119,13 +121,12 @@ static void tell(struct watch *watch, enum launch_cause cause)
 	watch->cause = cause;
 }
 
-/* The exec has succeeded (end of file) or a step before it has failed. */
+/* The exec has succeeded, or a step before it has failed or was the child's last. */
 static void take_report(struct watch *watch)
 {
-	ssize_t n = read(watch->report_fd, &watch->failure, sizeof(watch->failure));
-
 	watch->report_fd = fd_close(watch->report_fd);
-	watch->failed = n == sizeof(watch->failure);
+	watch->failure = *watch->report;
+	watch->failed = watch->failure.error || watch->failure.step < JOB_STEP_EXEC;
 	if (watch->failed || watch->phase != PHASE_LAUNCHING)
 		return;
 	watch->phase = PHASE_RUNNING;
@@ -164,15 +165,25 @@ static void end_the_rest(struct watch *watch)
 		begin_ending(watch);
 }
 
+/* -1: there is no child, and nothing else. */
+static pid_t reap_one(int *status, struct rusage *usage)
+{
+	pid_t pid;
+
+	do
+		pid = wait4(-1, status, WNOHANG, usage);
+	while (pid < 0 && errno == EINTR);
+	return pid;
+}
+
 /* Reap whoever is dead. False when no child is left. */
 static bool reap(struct watch *watch)
 {
-	bool first_gone = watch->first_gone;
 	struct rusage usage;
 	int status;
 	pid_t pid;
 
-	while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0) {
+	while ((pid = reap_one(&status, &usage)) > 0) {
 		watch->cpu_ns += timeval_ns(&usage.ru_utime) + timeval_ns(&usage.ru_stime);
 		if (usage.ru_maxrss * INT64_C(1024) > watch->max_rss_bytes)
 			watch->max_rss_bytes = usage.ru_maxrss * INT64_C(1024);
@@ -181,8 +192,6 @@ static bool reap(struct watch *watch)
 		watch->first_gone = true;
 		watch->wait_status = status;
 	}
-	if (pid == 0 && watch->first_gone && !first_gone)
-		end_the_rest(watch);
 	return pid == 0;
 }
 
@@ -228,10 +237,12 @@ static int next_timeout_ms(const struct watch *watch)
 }
 
 /* Signals are drained before the reaping, so that a death in between wakes the next poll(); and
- * obeyed after it, so that a job that has just ended by itself counts as that. */
+ * obeyed after it, so that a job that has just ended by itself counts as that. What the first
+ * process reported is read before its death has consequences: it may have begun and ended at once.
+ */
 static void wait_for_end(struct watch *watch)
 {
-	bool alive = true;
+	bool alive = true, first_gone = false;
 
 	while (alive) {
 		struct pollfd fds[] = {{watch->signal_fd, POLLIN, 0},
@@ -241,10 +252,13 @@ static void wait_for_end(struct watch *watch)
 		poll(fds, ARRAY_SIZE(fds), next_timeout_ms(watch));
 		wish = read_signals(watch);
 		alive = reap(watch);
-		if (watch->report_fd >= 0 && (fds[1].revents || !alive))
+		if (watch->report_fd >= 0 && (fds[1].revents || watch->first_gone))
 			take_report(watch);
 		if (!alive)
 			break;
+		if (watch->first_gone && !first_gone)
+			end_the_rest(watch);
+		first_gone = watch->first_gone;
 		obey(watch, wish);
 		check_deadlines(watch);
 	}
@@ -271,7 +285,8 @@ static void fill_end(const struct watch *watch, int64_t oom_kills, struct launch
 	int wait_status = watch->wait_status;
 	struct err err;
 
-	if (watch->failed && !watch->told) {
+	/* A child that was killed for memory on its way: that says more than that it never ran. */
+	if (watch->failed && !watch->told && (watch->failure.error || oom_kills <= 0)) {
 		status->cause = LAUNCH_CAUSE_LAUNCH;
 		status->exit_code = job_explain(watch->launch, &watch->failure, &err);
 		memcpy(status->error, err.msg, sizeof(status->error));
@@ -295,6 +310,7 @@ void supervise(const struct launch *launch, const char *leaf, const struct job_p
 		.leaf = leaf,
 		.job = process->pid,
 		.report_fd = process->report_fd,
+		.report = process->report,
 		.signal_fd = signal_fd,
 		.start_ns = TIME_UNKNOWN,
 		.limit_at_ns = TIME_NEVER,

@@ -112,17 +112,20 @@ class Attempt:
         pieces += [f"arg={word}" for word in argv] + [f"env={item}" for item in self.env]
         return b"".join(os.fsencode(piece) + b"\0" for piece in pieces)
 
-    def spawn(self, spec_fd, stderr_fd=2):
+    def spawn(self, spec_fd, stderr_fd=2, program=(RUNNER,), more_fds=()):
+        """Start the runner, or a program that becomes it and finds `more_fds` from 5 on."""
         lock_fd = os.open(self.dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(lock_fd, fcntl.LOCK_EX)
-        high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in (spec_fd, lock_fd, stderr_fd)]
+        high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10)
+                for fd in (spec_fd, lock_fd, stderr_fd, *more_fds)]
         everything = signal.valid_signals()
         self.pid = os.posix_spawn(
-            RUNNER, [RUNNER], {}, setsigmask=everything,
+            program[0], program, {}, setsigmask=everything,
             file_actions=[(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
                           (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0),
                           (os.POSIX_SPAWN_DUP2, high[2], 2), (os.POSIX_SPAWN_DUP2, high[0], 3),
-                          (os.POSIX_SPAWN_DUP2, high[1], 4)])
+                          (os.POSIX_SPAWN_DUP2, high[1], 4),
+                          *((os.POSIX_SPAWN_DUP2, fd, 5 + i) for i, fd in enumerate(high[3:]))])
         for fd in high + [lock_fd]:
             os.close(fd)
         self.pidfd = os.pidfd_open(self.pid)
@@ -425,6 +428,18 @@ def test_memory_limit(attempt):
     assert status["cause"] == "oom"
 
 
+def test_usage_of_orphans_counts(attempt):
+    """Of a process whose parents are gone, and of its children."""
+    attempt.shell("""(setsid sh -c 'head -c 50000000 /dev/zero | tail -c 50000000 > /dev/null
+                  i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; times > times; echo > $READY' &); read x < $GO""")
+    attempt.word()
+    attempt.let_go()
+    status = attempt.status()
+    used = [float(word[2:-1]) for word in (attempt.home / "times").read_text().split()]
+    assert 0 < sum(used) * 0.9e9 < int(status["cpu_ns"]) < 60e9
+    assert 50_000_000 < int(status["peak_bytes"]) < 1_000_000_000
+
+
 # --- what it gets to see -----------------------------------------------------------------------
 
 def test_environment_is_exactly_the_records(attempt):
@@ -510,6 +525,12 @@ def test_hundred_megabytes_without_a_newline(attempt):
     assert (attempt.home / "out").stat().st_size == 100_000_000
 
 
+def test_a_full_disk_of_the_log_is_the_jobs_affair(attempt):
+    attempt.record["output"] = "/dev/full"
+    status = attempt.shell("/bin/echo lost || exit 5").status()
+    assert (status["cause"], status["exit_code"]) == ("exit", "5")
+
+
 def test_log_into_a_fifo_that_is_read(attempt):
     attempt.record["output"] = str(attempt.home / "ready")
     assert attempt.shell("echo hello").word() == "hello"
@@ -552,6 +573,23 @@ def test_working_directory_that_vanished(attempt):
     assert sentence.startswith(f"cannot enter the working directory {attempt.home}/gone: "
                                "No such file or directory; ")
     assert code == 126
+
+
+@pytest.mark.parametrize("pad", ["", "x"])
+def test_long_path_does_not_hide_the_reason(attempt, pad):
+    """Nor is a character of two bytes cut in half, one way or the other."""
+    name = "/" + pad + "é" * 120
+    attempt.record["cwd"] = str(attempt.home) + name
+    sentence, _ = refused(attempt, "true")
+    assert "ééé: No such file or directory; " in sentence and "--chdir" in sentence
+    attempt.record["cwd"], attempt.record["output"] = "/", str(attempt.home) + name + "/out"
+    attempt.dir.joinpath("status").unlink()
+    attempt.dir.joinpath("runner").unlink()
+    assert "--output" in refused(attempt, "true")[0]
+    attempt.record["output"] = str(attempt.home / "out")
+    attempt.dir.joinpath("status").unlink()
+    sentence, code = refused(attempt, str(attempt.home) + name)
+    assert sentence.endswith("look at its path") and code == 127
 
 
 @pytest.mark.parametrize("name, code", [("no-such-program", 127), ("./none/at-all", 127)])
