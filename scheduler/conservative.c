@@ -22,8 +22,10 @@ struct promise {
 	struct shape shape;
 	struct waiting waiting;
 	int64_t start_ns;	 /* TIME_UNKNOWN: nothing is promised */
+	int64_t end_ns;		 /* plan_end() of it */
 	struct allocation alloc; /* owned */
-	bool is_new;		 /* has come since the last pass */
+	bool is_new;		 /* to be promised something: it has just come, or was held back by
+				    its own limits */
 };
 
 void conservative_finish(struct conservative *conservative)
@@ -54,17 +56,12 @@ void conservative_release(struct conservative *conservative, const struct runnin
 	conservative->was_freed = true;
 }
 
-static int64_t end_of(const struct promise *promise)
-{
-	return time_add(promise->start_ns, promise->waiting.estimate_ns);
-}
-
 /* Take its place out of the plan. */
 static void withdraw(struct conservative *conservative, struct promise *promise)
 {
 	if (promise->start_ns == TIME_UNKNOWN)
 		return;
-	plan_unbook(&conservative->plan, &promise->alloc, promise->start_ns, end_of(promise));
+	plan_unbook(&conservative->plan, &promise->alloc, promise->start_ns, promise->end_ns);
 	allocation_finish(&promise->alloc);
 	promise->start_ns = TIME_UNKNOWN;
 }
@@ -98,18 +95,40 @@ int64_t conservative_promised(const struct conservative *conservative, uint64_t 
 	return TIME_UNKNOWN;
 }
 
-/* Give it the earliest place there is. */
-static void promise_earliest(struct conservative *conservative, struct promise *promise)
+/* Give it the earliest place there is; none while its own limits hold it back. */
+static void promise_earliest(struct sched *sched, struct promise *promise)
 {
+	struct conservative *conservative = &sched->conservative;
+
+	promise->start_ns = TIME_UNKNOWN;
+	promise->is_new = sched_shape_bound(sched, &promise->shape) != SCHED_UNBOUND;
+	if (promise->is_new)
+		return;
 	if (plan_find(&conservative->plan, &promise->shape.request, promise->waiting.estimate_ns,
 		      &promise->start_ns, &promise->alloc) == PLAN_NEVER) {
 		promise->start_ns = TIME_UNKNOWN;
 		return;
 	}
-	plan_book(&conservative->plan, &promise->alloc, promise->start_ns, end_of(promise));
+	promise->end_ns =
+		plan_end(&conservative->plan, promise->start_ns, promise->waiting.estimate_ns);
+	plan_book(&conservative->plan, &promise->alloc, promise->start_ns, promise->end_ns);
 }
 
-/* A plan of the running jobs, and of the promises that can be kept as they are. */
+/* Look for an earlier place. If nobody knows its end, it keeps its turn among those. */
+static void move_up(struct sched *sched, struct promise *promise)
+{
+	struct plan *plan = &sched->conservative.plan;
+	int64_t far_ns = plan->far_ns;
+
+	if (promise->start_ns != TIME_UNKNOWN && promise->end_ns >= PLAN_FAR_NS)
+		plan->far_ns = promise->end_ns;
+	withdraw(&sched->conservative, promise);
+	promise_earliest(sched, promise);
+	if (plan->far_ns < far_ns)
+		plan->far_ns = far_ns;
+}
+
+/* A plan of the running jobs and, in order, of the promises: as they are where they can be kept. */
 static void make_plan(struct sched *sched, int64_t now_ns)
 {
 	struct conservative *conservative = &sched->conservative;
@@ -124,13 +143,13 @@ static void make_plan(struct sched *sched, int64_t now_ns)
 			continue;
 		if (promise->start_ns >= now_ns &&
 		    plan_is_free(&conservative->plan, &promise->alloc, promise->start_ns,
-				 end_of(promise))) {
+				 promise->end_ns)) {
 			plan_book(&conservative->plan, &promise->alloc, promise->start_ns,
-				  end_of(promise));
+				  promise->end_ns);
 			continue;
 		}
 		allocation_finish(&promise->alloc);
-		promise->start_ns = TIME_UNKNOWN;
+		promise_earliest(sched, promise);
 	}
 	conservative->is_made = true;
 	conservative->was_freed = true;
@@ -138,27 +157,35 @@ static void make_plan(struct sched *sched, int64_t now_ns)
 }
 
 /* Offer what has come free to all, in order. */
-static void compress(struct conservative *conservative)
+static void compress(struct sched *sched)
 {
+	struct conservative *conservative = &sched->conservative;
+
 	for (size_t i = 0; i < conservative->n; i++) {
 		if (conservative->promises[i].is_new)
 			continue; /* after all that were here before */
-		withdraw(conservative, &conservative->promises[i]);
-		promise_earliest(conservative, &conservative->promises[i]);
+		move_up(sched, &conservative->promises[i]);
 	}
 	plan_tidy(&conservative->plan);
 	conservative->was_freed = false;
 }
 
-/* Is everything that runs within its time, and the machine as it was? */
+/* Is everything that runs within its time, no promise's time past, and the machine as it was? */
 static bool is_true(struct sched *sched, int64_t now_ns)
 {
+	const struct conservative *conservative = &sched->conservative;
 	size_t n;
 	struct running *const *running = sched_running(sched, &n);
 
-	return sched->conservative.is_made &&
-	       sched->conservative.generation == sched->ledger.generation &&
-	       (n == 0 || running[0]->end_ns > now_ns);
+	if (!conservative->is_made || conservative->generation != sched->ledger.generation ||
+	    conservative->plan.steps[0].at_ns > now_ns || /* the clock was set back */
+	    (n > 0 && running[0]->end_ns <= now_ns))
+		return false;
+	for (size_t i = 0; i < conservative->n; i++)
+		if (conservative->promises[i].start_ns != TIME_UNKNOWN &&
+		    conservative->promises[i].start_ns < now_ns)
+			return false; /* who was to end by then ended later */
+	return true;
 }
 
 void conservative_add(struct conservative *conservative, const struct shape *shape,
@@ -182,15 +209,11 @@ void conservative_add(struct conservative *conservative, const struct shape *sha
 }
 
 /* Those that have just come take what the others leave. */
-static void promise_newcomers(struct conservative *conservative)
+static void promise_newcomers(struct sched *sched)
 {
-	for (size_t i = 0; i < conservative->n; i++) {
-		struct promise *promise = &conservative->promises[i];
-
-		if (promise->is_new)
-			promise_earliest(conservative, promise);
-		promise->is_new = false;
-	}
+	for (size_t i = 0; i < sched->conservative.n; i++)
+		if (sched->conservative.promises[i].is_new)
+			promise_earliest(sched, &sched->conservative.promises[i]);
 }
 
 /* Its time has come: carry the promise out. Its place in the plan is the running job's now. */
@@ -211,46 +234,56 @@ static void keep(struct sched *sched, size_t at, int64_t now_ns, struct decision
 	}
 }
 
-static bool may_start(struct sched *sched, struct promise *promise)
+/* Its time has come: start it, or take the promise back. */
+static void fulfil(struct sched *sched, size_t at, int64_t now_ns, struct decisions *decisions)
 {
-	if (!ledger_is_free(&sched->ledger, &promise->alloc)) {
-		conservative_restart(&sched->conservative);
-		return false;
+	struct conservative *conservative = &sched->conservative;
+	struct promise *promise = &conservative->promises[at];
+
+	if (sched_shape_bound(sched, &promise->shape) == SCHED_UNBOUND) {
+		keep(sched, at, now_ns, decisions);
+	} else {
+		withdraw(conservative, promise);
+		promise->is_new = true;
+		compress(sched); /* its place is for others */
 	}
-	if (sched_shape_bound(sched, &promise->shape) == SCHED_UNBOUND)
-		return true;
-	withdraw(&sched->conservative, promise); /* its own limit, so its place is for others */
-	promise->is_new = true;
-	return false;
+	promise_newcomers(sched);
+}
+
+/* The first promise that is due; n when none is. */
+static size_t find_due(struct sched *sched, int64_t now_ns)
+{
+	struct conservative *conservative = &sched->conservative;
+	size_t i = 0;
+
+	for (; i < conservative->n; i++) {
+		const struct promise *promise = &conservative->promises[i];
+
+		if (promise->start_ns == TIME_UNKNOWN || promise->start_ns > now_ns)
+			continue;
+		if (ledger_is_free(&sched->ledger, &promise->alloc))
+			break;
+		conservative_restart(conservative);
+	}
+	return i;
 }
 
 void conservative_pass(struct sched *sched, int64_t now_ns, struct decisions *decisions)
 {
 	struct conservative *conservative = &sched->conservative;
-	size_t i = 0;
+	size_t due;
 
 	if (is_true(sched, now_ns))
 		plan_advance(&conservative->plan, now_ns);
 	else
 		make_plan(sched, now_ns);
 	if (conservative->was_freed)
-		compress(conservative);
-	promise_newcomers(conservative);
-	while (i < conservative->n) {
-		struct promise *promise = &conservative->promises[i];
-
-		if (promise->start_ns != TIME_UNKNOWN && promise->start_ns <= now_ns &&
-		    may_start(sched, promise)) {
-			keep(sched, i, now_ns, decisions);
-			i = 0;
-			promise_newcomers(conservative);
-			continue;
-		}
-		i++;
-	}
-	for (i = 0; i < conservative->n && !sched->head; i++)
-		if (conservative->promises[i].start_ns != TIME_UNKNOWN) {
-			sched->head = conservative->promises[i].waiting.key.id;
-			sched->head_shadow_ns = conservative->promises[i].start_ns;
-		}
+		compress(sched);
+	promise_newcomers(sched);
+	while ((due = find_due(sched, now_ns)) < conservative->n)
+		fulfil(sched, due, now_ns, decisions);
+	for (size_t i = 0; i < conservative->n && !sched->head; i++)
+		if (conservative->promises[i].start_ns != TIME_UNKNOWN)
+			sched_set_head(sched, conservative->promises[i].waiting.key.id,
+				       conservative->promises[i].start_ns);
 }

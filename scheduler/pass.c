@@ -75,6 +75,7 @@ static void raise_predictions(struct sched *sched, int64_t now_ns)
 		runnings_set_end(
 			sched->runnings, overdue,
 			time_add(overdue->start_ns, predict_raise(now_ns - overdue->start_ns)));
+		conservative_restart(&sched->conservative);
 	}
 }
 
@@ -245,12 +246,12 @@ static bool block(const struct pass *pass, const struct candidate *candidate)
 	return true;
 }
 
-/* The lengths that are over by the head's shadow time. */
+/* The lengths that are over by the head's shadow time; before it, if that is never. */
 static int64_t short_enough(const struct pass *pass)
 {
 	const struct reservation *head = &pass->sched->reservation;
 
-	return head->shadow_ns == TIME_NEVER ? TIME_NEVER - 1 : head->shadow_ns - pass->now_ns;
+	return head->shadow_ns - pass->now_ns - (head->shadow_ns == TIME_NEVER);
 }
 
 /* One round: what becomes of the first candidate? False: the pass is over. */
@@ -312,12 +313,11 @@ static bool start_or_reserve(struct first_jobs *first, const struct shape *shape
 	    plan_find(&sched->plan, &shape->request, waiting->estimate_ns, &start_ns, &alloc) ==
 		    PLAN_NEVER)
 		return false;
-	plan_book(&sched->plan, &alloc, start_ns, time_add(start_ns, waiting->estimate_ns));
+	plan_book(&sched->plan, &alloc, start_ns,
+		  plan_end(&sched->plan, start_ns, waiting->estimate_ns));
 	if (start_ns > now_ns) {
-		if (first->n_reserved++ == 0) {
-			sched->head = waiting->key.id;
-			sched->head_shadow_ns = start_ns;
-		}
+		if (first->n_reserved++ == 0)
+			sched_set_head(sched, waiting->key.id, start_ns);
 		return true;
 	}
 	xgrow(&first->started, &first->capacity, first->n_started + 1, sizeof(*first->started));
@@ -359,7 +359,7 @@ static void fill_gaps(const struct pass *pass)
 					longest_ns > 0 ? longest_ns : CLOSED);
 		} else {
 			plan_book(&sched->plan, &alloc, pass->now_ns,
-				  time_add(pass->now_ns, estimate_ns));
+				  plan_end(&sched->plan, pass->now_ns, estimate_ns));
 			start(pass, &next, &alloc);
 		}
 	}
