@@ -156,18 +156,33 @@ static void make_plan(struct sched *sched, int64_t now_ns)
 	conservative->generation = sched->ledger.generation;
 }
 
-/* Offer what has come free to all, in order. */
-static void compress(struct sched *sched)
+/* Offer what has come free to all, in order. True if somebody's start can be told now that could
+ * not be before. */
+static bool offer(struct sched *sched)
 {
 	struct conservative *conservative = &sched->conservative;
+	bool told = false;
 
 	for (size_t i = 0; i < conservative->n; i++) {
-		if (conservative->promises[i].is_new)
+		struct promise *promise = &conservative->promises[i];
+		int64_t before_ns = promise->start_ns;
+
+		if (promise->is_new)
 			continue; /* after all that were here before */
-		move_up(sched, &conservative->promises[i]);
+		move_up(sched, promise);
+		told |= before_ns >= PLAN_FAR_NS && promise->start_ns < PLAN_FAR_NS;
 	}
-	plan_tidy(&conservative->plan);
-	conservative->was_freed = false;
+	return told;
+}
+
+/* Once, unless starts that nobody could tell come into it: what is in the way of one of those is
+ * no other start that comes of itself. */
+static void compress(struct sched *sched)
+{
+	while (offer(sched))
+		;
+	plan_tidy(&sched->conservative.plan);
+	sched->conservative.was_freed = false;
 }
 
 /* Is everything that runs within its time, no promise's time past, and the machine as it was? */
@@ -216,6 +231,40 @@ static void promise_newcomers(struct sched *sched)
 			promise_earliest(sched, &sched->conservative.promises[i]);
 }
 
+static int compare_jobs(const void *a, const void *b)
+{
+	const struct promise *const *x = a, *const *y = b;
+
+	return ((*x)->waiting.key.id > (*y)->waiting.key.id) -
+	       ((*x)->waiting.key.id < (*y)->waiting.key.id);
+}
+
+void conservative_copy(struct conservative *copy, const struct conservative *original)
+{
+	_cleanup_(free_ptr) struct promise **by_job = xcalloc(copy->n, sizeof(*by_job));
+
+	for (size_t i = 0; i < copy->n; i++)
+		by_job[i] = &copy->promises[i];
+	if (copy->n > 1)
+		qsort(by_job, copy->n, sizeof(*by_job), compare_jobs);
+	for (size_t i = 0; i < original->n && copy->n > 0; i++) {
+		const struct promise *promise = &original->promises[i];
+		struct promise **same =
+			bsearch(&promise, by_job, copy->n, sizeof(*by_job), compare_jobs);
+
+		if (!same)
+			continue;
+		(*same)->start_ns = promise->start_ns;
+		(*same)->end_ns = promise->end_ns;
+		(*same)->alloc = allocation_dup(&promise->alloc);
+		(*same)->is_new = promise->is_new;
+	}
+	plan_copy(&copy->plan, &original->plan);
+	copy->is_made = original->is_made;
+	copy->was_freed = original->was_freed;
+	copy->generation = original->generation;
+}
+
 /* Its time has come: carry the promise out. Its place in the plan is the running job's now. */
 static void keep(struct sched *sched, size_t at, int64_t now_ns, struct decisions *decisions)
 {
@@ -234,44 +283,10 @@ static void keep(struct sched *sched, size_t at, int64_t now_ns, struct decision
 	}
 }
 
-/* Its time has come: start it, or take the promise back. */
-static void fulfil(struct sched *sched, size_t at, int64_t now_ns, struct decisions *decisions)
+/* Make the plan true for now_ns, with a promise for everybody. */
+static void prepare(struct sched *sched, int64_t now_ns)
 {
 	struct conservative *conservative = &sched->conservative;
-	struct promise *promise = &conservative->promises[at];
-
-	if (sched_shape_bound(sched, &promise->shape) == SCHED_UNBOUND) {
-		keep(sched, at, now_ns, decisions);
-	} else {
-		withdraw(conservative, promise);
-		promise->is_new = true;
-		compress(sched); /* its place is for others */
-	}
-	promise_newcomers(sched);
-}
-
-/* The first promise that is due; n when none is. */
-static size_t find_due(struct sched *sched, int64_t now_ns)
-{
-	struct conservative *conservative = &sched->conservative;
-	size_t i = 0;
-
-	for (; i < conservative->n; i++) {
-		const struct promise *promise = &conservative->promises[i];
-
-		if (promise->start_ns == TIME_UNKNOWN || promise->start_ns > now_ns)
-			continue;
-		if (ledger_is_free(&sched->ledger, &promise->alloc))
-			break;
-		conservative_restart(conservative);
-	}
-	return i;
-}
-
-void conservative_pass(struct sched *sched, int64_t now_ns, struct decisions *decisions)
-{
-	struct conservative *conservative = &sched->conservative;
-	size_t due;
 
 	if (is_true(sched, now_ns))
 		plan_advance(&conservative->plan, now_ns);
@@ -280,10 +295,56 @@ void conservative_pass(struct sched *sched, int64_t now_ns, struct decisions *de
 	if (conservative->was_freed)
 		compress(sched);
 	promise_newcomers(sched);
-	while ((due = find_due(sched, now_ns)) < conservative->n)
+}
+
+/* Its time has come: start it, or take the promise back. */
+static void fulfil(struct sched *sched, size_t at, int64_t now_ns, struct decisions *decisions)
+{
+	struct conservative *conservative = &sched->conservative;
+	struct promise *promise = &conservative->promises[at];
+
+	if (!ledger_is_free(&sched->ledger, &promise->alloc)) {
+		conservative_restart(conservative); /* a GPU is still being cleaned */
+	} else if (sched_shape_bound(sched, &promise->shape) == SCHED_UNBOUND) {
+		keep(sched, at, now_ns, decisions);
+	} else {
+		withdraw(conservative, promise);
+		promise->is_new = true;
+		conservative->was_freed = true; /* its place is for others */
+	}
+	prepare(sched, now_ns);
+}
+
+/* The first promise that is due; n when none is. */
+static size_t find_due(const struct conservative *conservative, int64_t now_ns)
+{
+	size_t i = 0;
+
+	while (i < conservative->n && (conservative->promises[i].start_ns == TIME_UNKNOWN ||
+				       conservative->promises[i].start_ns > now_ns))
+		i++;
+	return i;
+}
+
+void conservative_pass(struct sched *sched, int64_t now_ns, struct decisions *decisions)
+{
+	struct conservative *conservative = &sched->conservative;
+	size_t due;
+
+	prepare(sched, now_ns);
+	while ((due = find_due(conservative, now_ns)) < conservative->n)
 		fulfil(sched, due, now_ns, decisions);
-	for (size_t i = 0; i < conservative->n && !sched->head; i++)
-		if (conservative->promises[i].start_ns != TIME_UNKNOWN)
-			sched_set_head(sched, conservative->promises[i].waiting.key.id,
-				       conservative->promises[i].start_ns);
+	conservative->next_ns = TIME_UNKNOWN;
+	for (size_t i = 0; i < conservative->n; i++) {
+		const struct promise *promise = &conservative->promises[i];
+
+		if (promise->start_ns == TIME_UNKNOWN)
+			continue;
+		if (!sched->head)
+			sched_set_head(sched, promise->waiting.key.id, promise->start_ns);
+		if (promise->start_ns != conservative->plan.soon_ns && /* that comes by itself */
+		    promise->start_ns < PLAN_FAR_NS &&
+		    (!conservative->next_ns || promise->start_ns < conservative->next_ns))
+			conservative->next_ns = promise->start_ns;
+	}
 }

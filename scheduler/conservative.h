@@ -21,6 +21,7 @@ struct conservative {
 	size_t n, capacity;
 	bool is_made;	     /* the plan is there and true */
 	bool was_freed;	     /* something was given back before its time */
+	int64_t next_ns;     /* the first start that is promised for a known time; 0: none */
 	uint64_t generation; /* of the ledger when the plan was made */
 };
 
@@ -40,6 +41,9 @@ void conservative_forget(struct conservative *conservative, uint64_t job);
 /* The plan is no longer true: make it anew with the next pass, keeping what promises can be kept.
  */
 void conservative_restart(struct conservative *conservative);
+
+/* What one has promised is promised in the other too, to those who wait there; for forecasts. */
+void conservative_copy(struct conservative *copy, const struct conservative *original);
 
 /* The part of sched_pass() that decides. */
 void conservative_pass(struct sched *sched, int64_t now_ns, struct decisions *decisions);

@@ -318,9 +318,11 @@ bool sched_is_running(const struct sched *sched, uint64_t job)
 
 int64_t sched_next_wake_ns(const struct sched *sched)
 {
-	int64_t begin_ns = sched->n_later > 0 ? sched->later[0].begin_ns : TIME_NEVER;
+	int64_t next_ns = sched->immune_until_ns, promised_ns = sched->conservative.next_ns;
 
-	return begin_ns < sched->immune_until_ns ? begin_ns : sched->immune_until_ns;
+	if (sched->n_later > 0 && sched->later[0].begin_ns < next_ns)
+		next_ns = sched->later[0].begin_ns;
+	return promised_ns != TIME_UNKNOWN && promised_ns < next_ns ? promised_ns : next_ns;
 }
 
 uint64_t sched_head(const struct sched *sched, int64_t *ret_shadow_ns)

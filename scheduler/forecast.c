@@ -113,6 +113,7 @@ static struct sched *copy_sched(struct sched *sched, int64_t now_ns, size_t max_
 	queue_walk(sched->queue, policy_compare, &copy.order, copy_entry, &copy);
 	while (copy.next_later < copy.n_later)
 		add_entry(&copy, copy.later[copy.next_later++]);
+	conservative_copy(&copy.sched->conservative, &sched->conservative);
 	free(copy.later);
 	return copy.sched;
 }

@@ -35,6 +35,7 @@ struct pass {
 	int64_t now_ns;
 	struct decisions *decisions;
 	struct policy_order order;
+	struct shape head; /* of the job that holds the one reservation */
 };
 
 struct candidate {
@@ -217,19 +218,32 @@ static bool make_room(const struct pass *pass, const struct candidate *head)
 }
 
 /* Reserve for the first job that must wait. False: nothing could ever make it fit. */
-static bool reserve(const struct pass *pass, const struct candidate *head)
+static bool reserve(struct pass *pass, const struct candidate *head)
 {
 	struct sched *sched = pass->sched;
 	const struct request *request = &queue_shape(sched->queue, head->index)->request;
 	size_t n;
 	struct running *const *running = runnings_list(sched->runnings, &n);
 
+	pass->head = *queue_shape(sched->queue, head->index);
 	return reservation_make(&sched->reservation, &sched->ledger, running, n,
 				head->waiting->key.id, request, pass->now_ns) == 0;
 }
 
+/* Something was started, and that has brought the head's user or its array to the limit: the head
+ * reserves nothing any more, so begin anew. */
+static void drop_bound_head(const struct pass *pass)
+{
+	struct sched *sched = pass->sched;
+
+	if (!sched->reservation.job || sched_shape_bound(sched, &pass->head) == SCHED_UNBOUND)
+		return;
+	reservation_clear(&sched->reservation);
+	queue_clear_limits(sched->queue);
+}
+
 /* A job's shape does not fit. True when the pass is to go on with other shapes. */
-static bool block(const struct pass *pass, const struct candidate *candidate)
+static bool block(struct pass *pass, const struct candidate *candidate)
 {
 	enum backfill_mode mode = pass->sched->config.backfill;
 
@@ -255,7 +269,7 @@ static int64_t short_enough(const struct pass *pass)
 }
 
 /* One round: what becomes of the first candidate? False: the pass is over. */
-static bool try_candidate(const struct pass *pass, const struct candidate *next)
+static bool try_candidate(struct pass *pass, const struct candidate *next)
 {
 	struct sched *sched = pass->sched;
 	struct reservation *head = &sched->reservation;
@@ -274,11 +288,12 @@ static bool try_candidate(const struct pass *pass, const struct candidate *next)
 			reservation_book(head, &alloc, end_ns);
 		start(pass, next, &alloc);
 		widen_shapes(pass);
+		drop_bound_head(pass);
 	}
 	return true;
 }
 
-static void pass_with_one_reservation(const struct pass *pass)
+static void pass_with_one_reservation(struct pass *pass)
 {
 	struct sched *sched = pass->sched;
 	struct candidate next;
@@ -365,19 +380,37 @@ static void fill_gaps(const struct pass *pass)
 	}
 }
 
-static void pass_with_reservations(struct pass *pass)
+static void reserve_and_fill(struct pass *pass)
 {
 	struct sched *sched = pass->sched;
 	struct first_jobs first = {.pass = pass};
 	size_t n;
 	struct running *const *running = runnings_list(sched->runnings, &n);
 
+	sched->head = 0;
+	sched->head_shadow_ns = TIME_UNKNOWN;
+	queue_clear_limits(sched->queue);
 	plan_make(&sched->plan, &sched->ledger, running, n, pass->now_ns);
 	queue_walk(sched->queue, policy_compare, &pass->order, look_at_entry, &first);
 	for (size_t i = 0; i < first.n_started; i++)
 		queue_pop(sched->queue, &first.started[i].shape, &first.started[i].key);
 	free(first.started);
 	fill_gaps(pass);
+}
+
+/* Again as long as something starts, where that may have brought others to a limit of their own:
+ * what was reserved for those is for others then. */
+static void pass_with_reservations(struct pass *pass)
+{
+	struct sched *sched = pass->sched;
+	const struct user_limits *limits = &sched->config.user_limits;
+	size_t n_before;
+
+	do {
+		n_before = pass->decisions->n;
+		reserve_and_fill(pass);
+	} while (pass->decisions->n > n_before &&
+		 (limits->max_jobs || limits->max_gpus || sched->arrays));
 }
 
 void sched_pass(struct sched *sched, int64_t now_ns, struct decisions *decisions)

@@ -40,6 +40,17 @@ static struct step *insert_step(struct plan *plan, size_t at)
 	return &plan->steps[at];
 }
 
+void plan_copy(struct plan *copy, const struct plan *original)
+{
+	for (size_t i = 0; i < original->n; i++) {
+		struct step *step = insert_step(copy, i);
+
+		step->at_ns = original->steps[i].at_ns;
+		ledger_scratch_copy(&step->free, &original->steps[i].free);
+	}
+	copy->far_ns = original->far_ns;
+}
+
 /* The last step that begins at or before `at_ns`; 0 when that would be before all. */
 static size_t step_at(const struct plan *plan, int64_t at_ns)
 {
@@ -161,10 +172,13 @@ void plan_tidy(struct plan *plan)
 }
 
 /* GPUs that are being cleaned will be ready in a moment, like those of an overdue job. */
-static void expect_cleaned(struct plan *plan)
+static bool expect_cleaned(struct plan *plan)
 {
+	bool any = false;
+
 	for (size_t s = 1; s < plan->n; s++)
-		ledger_scratch_expect_cleaned(&plan->steps[s].free);
+		any |= ledger_scratch_expect_cleaned(&plan->steps[s].free);
+	return any;
 }
 
 void plan_make(struct plan *plan, const struct ledger *ledger, struct running *const *running,
@@ -178,14 +192,14 @@ void plan_make(struct plan *plan, const struct ledger *ledger, struct running *c
 	now->at_ns = now_ns;
 	ledger_scratch_copy(&now->free, ledger);
 	split_at(plan, now_ns + 1);
-	expect_cleaned(plan);
+	plan->soon_ns = expect_cleaned(plan) ? now_ns + 1 : 0;
 	for (size_t i = 0; i < n_running; i++) {
 		int64_t end_ns = running[i]->end_ns;
 
 		if (end_ns == TIME_NEVER)
 			end_ns = plan->far_ns++;
 		else if (end_ns <= now_ns)
-			end_ns = now_ns + 1;
+			end_ns = plan->soon_ns = now_ns + 1;
 		plan_unbook(plan, &running[i]->alloc, end_ns, TIME_NEVER);
 	}
 }

@@ -24,8 +24,9 @@ struct step {
 struct plan {
 	struct step *steps; /* ascending; owned. The first is now */
 	size_t n, capacity;
-	int64_t far_ns;	      /* when a job whose length nobody knows counts as ending: after all
-				 that is booked */
+	int64_t soon_ns; /* when what is overdue, or being cleaned, counts as free; 0: nothing is */
+	int64_t far_ns;	 /* when a job whose length nobody knows counts as ending: after all
+			    that is booked */
 	struct ledger window; /* scratch: what is free all through some interval; owned */
 };
 
@@ -36,6 +37,9 @@ struct plan {
 void plan_make(struct plan *plan, const struct ledger *ledger, struct running *const *running,
 	       size_t n_running, int64_t now_ns);
 void plan_finish(struct plan *plan);
+
+/* Make a zeroed plan the same as another. */
+void plan_copy(struct plan *copy, const struct plan *original);
 
 #define PLAN_NEVER 1 /* plan_find: however long it waits, it does not fit */
 
