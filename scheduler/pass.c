@@ -398,19 +398,16 @@ static void reserve_and_fill(struct pass *pass)
 	fill_gaps(pass);
 }
 
-/* Again as long as something starts, where that may have brought others to a limit of their own:
- * what was reserved for those is for others then. */
+/* Again as long as something starts: that may have moved a reservation to another place, or brought
+ * who holds it to a limit of his own, and what was kept for him is for others then. */
 static void pass_with_reservations(struct pass *pass)
 {
-	struct sched *sched = pass->sched;
-	const struct user_limits *limits = &sched->config.user_limits;
 	size_t n_before;
 
 	do {
 		n_before = pass->decisions->n;
 		reserve_and_fill(pass);
-	} while (pass->decisions->n > n_before &&
-		 (limits->max_jobs || limits->max_gpus || sched->arrays));
+	} while (pass->decisions->n > n_before);
 }
 
 void sched_pass(struct sched *sched, int64_t now_ns, struct decisions *decisions)

@@ -199,6 +199,70 @@ static void test_a_cancelled_job_makes_room_for_those_behind(void **state)
 	finish(&f);
 }
 
+/* Nothing ends when its time comes: somebody must wake up. (It was offered the place of job 1
+ * before job 3 had moved up.) */
+static void test_a_start_that_no_end_brings(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	open_node(&f, 2, &policy_priority, BACKFILL_CONSERVATIVE);
+	submit(&f, 1, 1, 0, 100);
+	submit(&f, 2, 1, 0, 60);
+	submit(&f, 3, 2, 0, 40);
+	expect_at(&f, 1, "1 2");
+	assert_true(sched_next_wake_ns(f.sched) == S(101));
+	submit(&f, 4, 2, 9, 50); /* goes before job 3, but that has its promise */
+	expect_at(&f, 1, "");
+	expect_promise(&f, 4, S(141));
+	end_at(&f, 61, 1);
+	end_at(&f, 61, 2);
+	expect_at(&f, 61, "3");
+	expect_promise(&f, 4, S(141));
+	end_at(&f, 101, 3);
+	expect_at(&f, 101, "");
+	assert_true(sched_next_wake_ns(f.sched) == S(141));
+	expect_at(&f, 141, "4");
+	assert_true(sched_next_wake_ns(f.sched) == TIME_NEVER);
+	finish(&f);
+}
+
+/* While something is overdue or being cleaned, its end is what wakes, not each nanosecond. */
+static void test_what_comes_at_any_moment_wakes_nobody(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	open_conservative(&f, 1);
+	submit(&f, 1, 1, 0, 10);
+	submit(&f, 2, 1, 0, 10);
+	expect_at(&f, 1, "1");
+	expect_at(&f, 12, "");
+	expect_promise(&f, 2, S(12) + 1);
+	assert_true(sched_next_wake_ns(f.sched) == TIME_NEVER);
+	end_at(&f, 13, 1);
+	cluster_condition(sched_ledger(f.sched), 0, 0, GPU_CLEANING, "");
+	expect_at(&f, 13, "");
+	expect_at(&f, 14, "");
+	assert_true(sched_next_wake_ns(f.sched) == TIME_NEVER);
+	cluster_condition(sched_ledger(f.sched), 0, 0, GPU_READY, "");
+	expect_at(&f, 15, "2");
+	finish(&f);
+}
+
+static void test_a_clock_that_is_set_back(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	open_conservative(&f, 1);
+	expect_at(&f, 1000, "");
+	f.now_ns = S(10);
+	submit(&f, 1, 1, 0, 10);
+	expect_at(&f, 10, "1");
+	finish(&f);
+}
+
 /* Behind a job without a limit no time can be named; that is no date in a far century. */
 static void test_a_start_that_nobody_knows(void **state)
 {
@@ -259,6 +323,9 @@ int main(void)
 		cmocka_unit_test(test_arrays_are_promised_task_by_task),
 		cmocka_unit_test(test_arrays_without_a_limit_fill_the_machine),
 		cmocka_unit_test(test_a_cancelled_job_makes_room_for_those_behind),
+		cmocka_unit_test(test_a_start_that_no_end_brings),
+		cmocka_unit_test(test_what_comes_at_any_moment_wakes_nobody),
+		cmocka_unit_test(test_a_clock_that_is_set_back),
 		cmocka_unit_test(test_a_start_that_nobody_knows),
 		cmocka_unit_test(test_a_broken_gpu_moves_promises),
 	};

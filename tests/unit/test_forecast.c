@@ -90,6 +90,24 @@ static void test_arrays_and_limits_are_foretold(void **state)
 	finish(&f);
 }
 
+/* Promises are foretold as they were made, not as they would be made today. */
+static void test_promises_are_foretold(void **state)
+{
+	static const int64_t starts[] = {0, 101, 141};
+	struct fixture f;
+
+	(void)state;
+	open_node(&f, 2, &policy_priority, BACKFILL_CONSERVATIVE);
+	submit(&f, 1, 2, 0, 100);
+	submit(&f, 2, 2, 0, 40);
+	expect_at(&f, 1, "1");
+	submit(&f, 3, 2, 9, 50);
+	expect_at(&f, 1, "");
+	expect_forecast(&f, 100, starts, 3);
+	expect_forecast(&f, 1, (const int64_t[]){0, 0, 141}, 3); /* the first in order alone */
+	finish(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -97,6 +115,7 @@ int main(void)
 		cmocka_unit_test(test_a_job_that_begins_later_takes_its_place),
 		cmocka_unit_test(test_never_more_than_was_asked_for),
 		cmocka_unit_test(test_arrays_and_limits_are_foretold),
+		cmocka_unit_test(test_promises_are_foretold),
 	};
 
 	return cmocka_run_group_tests_name("forecast", tests, NULL, NULL);

@@ -245,6 +245,33 @@ static void test_users_are_held_to_their_limits(void **state)
 	}
 }
 
+/* A start brings the head's user to his limit: then the head reserves nothing, and keeps nobody. */
+static void test_a_head_that_comes_to_its_limit(void **state)
+{
+	static const enum backfill_mode modes[] = {BACKFILL_EASY, BACKFILL_RESERVE};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		struct sched_config config = {.policy = &policy_fifo,
+					      .backfill = modes[i],
+					      .reservations = 1,
+					      .user_limits.max_jobs = 1};
+		struct job forever = cluster_job(4, 1, S(1), 0);
+		struct fixture f;
+
+		open_with(&f, &config);
+		cluster_add(sched_ledger(f.sched), 4, 16, 0, NULL);
+		submit_of(&f, 1, 6, 2);
+		submit_of(&f, 2, 7, 4);
+		submit_of(&f, 3, 7, 1); /* over in time, so it passes job 2 */
+		forever.uid = 8;
+		sched_enqueue(f.sched, &forever, 1); /* would delay job 2 */
+		expect_at(&f, 1, "1 3 4");
+		expect_head(&f, 0, TIME_UNKNOWN);
+		finish(&f);
+	}
+}
+
 /* With two reservations the second job that waits is not passed at its cost either. */
 static void test_the_second_reservation_holds(void **state)
 {
@@ -300,6 +327,7 @@ int main(void)
 		cmocka_unit_test(test_no_preemption_when_it_is_off_or_greedy),
 		cmocka_unit_test(test_an_array_runs_as_many_tasks_as_it_may),
 		cmocka_unit_test(test_users_are_held_to_their_limits),
+		cmocka_unit_test(test_a_head_that_comes_to_its_limit),
 		cmocka_unit_test(test_the_second_reservation_holds),
 		cmocka_unit_test(test_a_limit_beyond_all_time),
 	};
