@@ -8,8 +8,8 @@
  * outlives its estimate, a GPU that breaks) makes it anew, and then a promise may move to later:
  * that is no decision of the scheduler's. Of the tasks of an array only the next one is promised
  * anything.
- * Cost: one plan_find() per new job; per end one for every waiting job. Read next:
- * forecast.c.
+ * Cost: one plan_find() per new job; per end one for every waiting job that might come earlier.
+ * Read next: forecast.c.
  */
 #include "scheduler/conservative.h"
 
@@ -22,8 +22,10 @@ struct promise {
 	struct shape shape;
 	struct waiting waiting;
 	int64_t start_ns;	 /* TIME_UNKNOWN: nothing is promised */
+	int64_t end_ns;		 /* plan_end() of it */
 	struct allocation alloc; /* owned */
-	bool is_new;		 /* has come since the last pass */
+	bool is_new;		 /* to be promised something: it has just come, or was held back by
+				    its own limits */
 };
 
 void conservative_finish(struct conservative *conservative)
@@ -56,17 +58,12 @@ void conservative_release(struct conservative *conservative, const struct runnin
 	plan_unbook(&conservative->plan, &running->alloc, now_ns, running->end_ns);
 }
 
-static int64_t end_of(const struct promise *promise)
-{
-	return time_add(promise->start_ns, promise->waiting.estimate_ns);
-}
-
 /* Take its place out of the plan. */
 static void withdraw(struct conservative *conservative, struct promise *promise)
 {
 	if (promise->start_ns == TIME_UNKNOWN)
 		return;
-	plan_unbook(&conservative->plan, &promise->alloc, promise->start_ns, end_of(promise));
+	plan_unbook(&conservative->plan, &promise->alloc, promise->start_ns, promise->end_ns);
 	allocation_finish(&promise->alloc);
 	promise->start_ns = TIME_UNKNOWN;
 }
@@ -100,18 +97,43 @@ int64_t conservative_promised(const struct conservative *conservative, uint64_t 
 	return TIME_UNKNOWN;
 }
 
-/* Give it the earliest place there is. */
-static void promise_earliest(struct conservative *conservative, struct promise *promise)
+/* Give it the earliest place there is; none while its own limits hold it back. */
+static void promise_earliest(struct sched *sched, struct promise *promise)
 {
+	struct conservative *conservative = &sched->conservative;
+
+	promise->start_ns = TIME_UNKNOWN;
+	promise->is_new = sched_shape_bound(sched, &promise->shape) != SCHED_UNBOUND;
+	if (promise->is_new)
+		return;
 	if (plan_find(&conservative->plan, &promise->shape.request, promise->waiting.estimate_ns,
 		      &promise->start_ns, &promise->alloc) == PLAN_NEVER) {
 		promise->start_ns = TIME_UNKNOWN;
 		return;
 	}
-	plan_book(&conservative->plan, &promise->alloc, promise->start_ns, end_of(promise));
+	promise->end_ns =
+		plan_end(&conservative->plan, promise->start_ns, promise->waiting.estimate_ns);
+	plan_book(&conservative->plan, &promise->alloc, promise->start_ns, promise->end_ns);
 }
 
-/* A plan of the running jobs, and of the promises that can be kept as they are. */
+/* Look for an earlier place. If nobody knows its end, it keeps its turn among those. */
+static void move_up(struct sched *sched, struct promise *promise)
+{
+	struct plan *plan = &sched->conservative.plan;
+	int64_t far_ns = plan->far_ns;
+
+	if (promise->start_ns != TIME_UNKNOWN &&
+	    !plan_has_room_before(plan, &promise->shape.request, promise->start_ns))
+		return; /* its own place is not in the way: it lies behind */
+	if (promise->start_ns != TIME_UNKNOWN && promise->end_ns >= PLAN_FAR_NS)
+		plan->far_ns = promise->end_ns;
+	withdraw(&sched->conservative, promise);
+	promise_earliest(sched, promise);
+	if (plan->far_ns < far_ns)
+		plan->far_ns = far_ns;
+}
+
+/* A plan of the running jobs and, in order, of the promises: as they are where they can be kept. */
 static void make_plan(struct sched *sched, int64_t now_ns)
 {
 	struct conservative *conservative = &sched->conservative;
@@ -126,47 +148,64 @@ static void make_plan(struct sched *sched, int64_t now_ns)
 			continue;
 		if (promise->start_ns >= now_ns &&
 		    plan_is_free(&conservative->plan, &promise->alloc, promise->start_ns,
-				 end_of(promise))) {
+				 promise->end_ns)) {
 			plan_book(&conservative->plan, &promise->alloc, promise->start_ns,
-				  end_of(promise));
+				  promise->end_ns);
 			continue;
 		}
 		allocation_finish(&promise->alloc);
-		promise->start_ns = TIME_UNKNOWN;
+		promise_earliest(sched, promise);
 	}
 	conservative->is_made = true;
 	conservative->was_freed = true;
 	conservative->generation = sched->ledger.generation;
 }
 
-/* Offer what has come free to all, in order. */
-static void compress(struct conservative *conservative)
+/* Offer what has come free to all, in order. True if somebody's start can be told now that could
+ * not be before. */
+static bool offer(struct sched *sched)
 {
+	struct conservative *conservative = &sched->conservative;
+	bool told = false;
+
 	for (size_t i = 0; i < conservative->n; i++) {
 		struct promise *promise = &conservative->promises[i];
+		int64_t before_ns = promise->start_ns;
 
 		if (promise->is_new)
 			continue; /* after all that were here before */
-		if (promise->start_ns != TIME_UNKNOWN &&
-		    !plan_has_room_before(&conservative->plan, &promise->shape.request,
-					  promise->start_ns))
-			continue; /* its own place is not in the way: it lies behind */
-		withdraw(conservative, promise);
-		promise_earliest(conservative, promise);
+		move_up(sched, promise);
+		told |= before_ns >= PLAN_FAR_NS && promise->start_ns < PLAN_FAR_NS;
 	}
-	plan_tidy(&conservative->plan);
-	conservative->was_freed = false;
+	return told;
 }
 
-/* Is everything that runs within its time, and the machine as it was? */
+/* Once, unless starts that nobody could tell come into it: what is in the way of one of those is
+ * no other start that comes of itself. */
+static void compress(struct sched *sched)
+{
+	while (offer(sched))
+		;
+	plan_tidy(&sched->conservative.plan);
+	sched->conservative.was_freed = false;
+}
+
+/* Is everything that runs within its time, no promise's time past, and the machine as it was? */
 static bool is_true(struct sched *sched, int64_t now_ns)
 {
+	const struct conservative *conservative = &sched->conservative;
 	size_t n;
 	struct running *const *running = sched_running(sched, &n);
 
-	return sched->conservative.is_made &&
-	       sched->conservative.generation == sched->ledger.generation &&
-	       (n == 0 || running[0]->end_ns > now_ns);
+	if (!conservative->is_made || conservative->generation != sched->ledger.generation ||
+	    conservative->plan.steps[0].at_ns > now_ns || /* the clock was set back */
+	    (n > 0 && running[0]->end_ns <= now_ns))
+		return false;
+	for (size_t i = 0; i < conservative->n; i++)
+		if (conservative->promises[i].start_ns != TIME_UNKNOWN &&
+		    conservative->promises[i].start_ns < now_ns)
+			return false; /* who was to end by then ended later */
+	return true;
 }
 
 void conservative_add(struct conservative *conservative, const struct shape *shape,
@@ -190,15 +229,45 @@ void conservative_add(struct conservative *conservative, const struct shape *sha
 }
 
 /* Those that have just come take what the others leave. */
-static void promise_newcomers(struct conservative *conservative)
+static void promise_newcomers(struct sched *sched)
 {
-	for (size_t i = 0; i < conservative->n; i++) {
-		struct promise *promise = &conservative->promises[i];
+	for (size_t i = 0; i < sched->conservative.n; i++)
+		if (sched->conservative.promises[i].is_new)
+			promise_earliest(sched, &sched->conservative.promises[i]);
+}
 
-		if (promise->is_new)
-			promise_earliest(conservative, promise);
-		promise->is_new = false;
+static int compare_jobs(const void *a, const void *b)
+{
+	const struct promise *const *x = a, *const *y = b;
+
+	return ((*x)->waiting.key.id > (*y)->waiting.key.id) -
+	       ((*x)->waiting.key.id < (*y)->waiting.key.id);
+}
+
+void conservative_copy(struct conservative *copy, const struct conservative *original)
+{
+	_cleanup_(free_ptr) struct promise **by_job = xcalloc(copy->n, sizeof(*by_job));
+
+	for (size_t i = 0; i < copy->n; i++)
+		by_job[i] = &copy->promises[i];
+	if (copy->n > 1)
+		qsort(by_job, copy->n, sizeof(*by_job), compare_jobs);
+	for (size_t i = 0; i < original->n && copy->n > 0; i++) {
+		const struct promise *promise = &original->promises[i];
+		struct promise **same =
+			bsearch(&promise, by_job, copy->n, sizeof(*by_job), compare_jobs);
+
+		if (!same)
+			continue;
+		(*same)->start_ns = promise->start_ns;
+		(*same)->end_ns = promise->end_ns;
+		(*same)->alloc = allocation_dup(&promise->alloc);
+		(*same)->is_new = promise->is_new;
 	}
+	plan_copy(&copy->plan, &original->plan);
+	copy->is_made = original->is_made;
+	copy->was_freed = original->was_freed;
+	copy->generation = original->generation;
 }
 
 /* Its time has come: carry the promise out. Its place in the plan is the running job's now. */
@@ -219,64 +288,66 @@ static void keep(struct sched *sched, size_t at, int64_t now_ns, struct decision
 	}
 }
 
-static bool may_start(struct sched *sched, struct promise *promise)
-{
-	if (!ledger_is_free(&sched->ledger, &promise->alloc)) {
-		conservative_restart(&sched->conservative);
-		return false;
-	}
-	if (sched_shape_bound(sched, &promise->shape) == SCHED_UNBOUND)
-		return true;
-	withdraw(&sched->conservative, promise); /* its own limit, so its place is for others */
-	promise->is_new = true;
-	return false;
-}
-
-/*
- * The first in line, and the next start that is promised. It may come without anything happening:
- * who moved to an earlier place has left a gap that nobody who comes later is told of.
- */
-static void look_ahead(struct sched *sched, int64_t now_ns)
-{
-	const struct conservative *conservative = &sched->conservative;
-
-	for (size_t i = 0; i < conservative->n; i++) {
-		const struct promise *promise = &conservative->promises[i];
-
-		if (promise->start_ns <= now_ns) /* unknown, or held back by its own limit */
-			continue;
-		if (!sched->head) {
-			sched->head = promise->waiting.key.id;
-			sched->head_shadow_ns = promise->start_ns;
-		}
-		if (promise->start_ns < sched->wake_ns)
-			sched->wake_ns = promise->start_ns;
-	}
-}
-
-void conservative_pass(struct sched *sched, int64_t now_ns, struct decisions *decisions)
+/* Make the plan true for now_ns, with a promise for everybody. */
+static void prepare(struct sched *sched, int64_t now_ns)
 {
 	struct conservative *conservative = &sched->conservative;
-	size_t i = 0;
 
 	if (is_true(sched, now_ns))
 		plan_advance(&conservative->plan, now_ns);
 	else
 		make_plan(sched, now_ns);
 	if (conservative->was_freed)
-		compress(conservative);
-	promise_newcomers(conservative);
-	while (i < conservative->n) {
-		struct promise *promise = &conservative->promises[i];
+		compress(sched);
+	promise_newcomers(sched);
+}
 
-		if (promise->start_ns != TIME_UNKNOWN && promise->start_ns <= now_ns &&
-		    may_start(sched, promise)) {
-			keep(sched, i, now_ns, decisions);
-			i = 0;
-			promise_newcomers(conservative);
-			continue;
-		}
-		i++;
+/* Its time has come: start it, or take the promise back. */
+static void fulfil(struct sched *sched, size_t at, int64_t now_ns, struct decisions *decisions)
+{
+	struct conservative *conservative = &sched->conservative;
+	struct promise *promise = &conservative->promises[at];
+
+	if (!ledger_is_free(&sched->ledger, &promise->alloc)) {
+		conservative_restart(conservative); /* a GPU is still being cleaned */
+	} else if (sched_shape_bound(sched, &promise->shape) == SCHED_UNBOUND) {
+		keep(sched, at, now_ns, decisions);
+	} else {
+		withdraw(conservative, promise);
+		promise->is_new = true;
+		conservative->was_freed = true; /* its place is for others */
 	}
-	look_ahead(sched, now_ns);
+	prepare(sched, now_ns);
+}
+
+/* The first promise that is due; n when none is. */
+static size_t find_due(const struct conservative *conservative, int64_t now_ns)
+{
+	size_t i = 0;
+
+	while (i < conservative->n && (conservative->promises[i].start_ns == TIME_UNKNOWN ||
+				       conservative->promises[i].start_ns > now_ns))
+		i++;
+	return i;
+}
+
+void conservative_pass(struct sched *sched, int64_t now_ns, struct decisions *decisions)
+{
+	struct conservative *conservative = &sched->conservative;
+	size_t due;
+
+	prepare(sched, now_ns);
+	while ((due = find_due(conservative, now_ns)) < conservative->n)
+		fulfil(sched, due, now_ns, decisions);
+	for (size_t i = 0; i < conservative->n; i++) {
+		const struct promise *promise = &conservative->promises[i];
+
+		if (promise->start_ns == TIME_UNKNOWN)
+			continue;
+		if (!sched->head)
+			sched_set_head(sched, promise->waiting.key.id, promise->start_ns);
+		if (promise->start_ns != conservative->plan.soon_ns && /* that comes by itself */
+		    promise->start_ns < PLAN_FAR_NS && promise->start_ns < sched->wake_ns)
+			sched->wake_ns = promise->start_ns;
+	}
 }

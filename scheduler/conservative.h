@@ -42,6 +42,9 @@ void conservative_forget(struct conservative *conservative, uint64_t job);
  */
 void conservative_restart(struct conservative *conservative);
 
+/* What one has promised is promised in the other too, to those who wait there; for forecasts. */
+void conservative_copy(struct conservative *copy, const struct conservative *original);
+
 /* The part of sched_pass() that decides. */
 void conservative_pass(struct sched *sched, int64_t now_ns, struct decisions *decisions);
 

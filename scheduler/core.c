@@ -329,6 +329,12 @@ uint64_t sched_head(const struct sched *sched, int64_t *ret_shadow_ns)
 	return sched->head;
 }
 
+void sched_set_head(struct sched *sched, uint64_t job, int64_t start_ns)
+{
+	sched->head = job;
+	sched->head_shadow_ns = start_ns < PLAN_FAR_NS ? start_ns : TIME_NEVER;
+}
+
 bool sched_backfills(const struct sched *sched)
 {
 	return sched->config.backfill != BACKFILL_NONE;

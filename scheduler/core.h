@@ -115,7 +115,7 @@ bool sched_is_running(const struct sched *sched, uint64_t job);
 void sched_pass(struct sched *sched, int64_t now_ns, struct decisions *decisions);
 
 /* When a pass may decide differently although nothing happened: the next begin time, a start that
- * was promised, the end of a running job's immunity to preemption; TIME_NEVER. */
+ * was promised, or the end of a running job's immunity to preemption; TIME_NEVER. */
 int64_t sched_next_wake_ns(const struct sched *sched);
 
 /* What the last pass found: the job that holds the (first) reservation, 0: none, and its shadow

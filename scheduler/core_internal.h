@@ -54,6 +54,9 @@ void sched_admit_later(struct sched *sched, const struct later *later);
 /* Count a running job in the accounts of its user and its array. */
 void sched_count_running(struct sched *sched, struct running *running);
 
+/* This job is the first that must wait for resources, until then as is planned. */
+void sched_set_head(struct sched *sched, uint64_t job, int64_t start_ns);
+
 /* Book a start, all but the queue: the first job of `waiting` runs on `alloc`, which is taken over,
  * from now_ns on. */
 void sched_book_start(struct sched *sched, const struct shape *shape, const struct waiting *waiting,

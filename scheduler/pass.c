@@ -35,6 +35,7 @@ struct pass {
 	int64_t now_ns;
 	struct decisions *decisions;
 	struct policy_order order;
+	struct shape head; /* of the job that holds the one reservation */
 };
 
 struct candidate {
@@ -75,6 +76,7 @@ static void raise_predictions(struct sched *sched, int64_t now_ns)
 		runnings_set_end(
 			sched->runnings, overdue,
 			time_add(overdue->start_ns, predict_raise(now_ns - overdue->start_ns)));
+		conservative_restart(&sched->conservative);
 	}
 }
 
@@ -216,19 +218,32 @@ static bool make_room(const struct pass *pass, const struct candidate *head)
 }
 
 /* Reserve for the first job that must wait. False: nothing could ever make it fit. */
-static bool reserve(const struct pass *pass, const struct candidate *head)
+static bool reserve(struct pass *pass, const struct candidate *head)
 {
 	struct sched *sched = pass->sched;
 	const struct request *request = &queue_shape(sched->queue, head->index)->request;
 	size_t n;
 	struct running *const *running = runnings_list(sched->runnings, &n);
 
+	pass->head = *queue_shape(sched->queue, head->index);
 	return reservation_make(&sched->reservation, &sched->ledger, running, n,
 				head->waiting->key.id, request, pass->now_ns) == 0;
 }
 
+/* Something was started, and that has brought the head's user or its array to the limit: the head
+ * reserves nothing any more, so begin anew. */
+static void drop_bound_head(const struct pass *pass)
+{
+	struct sched *sched = pass->sched;
+
+	if (!sched->reservation.job || sched_shape_bound(sched, &pass->head) == SCHED_UNBOUND)
+		return;
+	reservation_clear(&sched->reservation);
+	queue_clear_limits(sched->queue);
+}
+
 /* A job's shape does not fit. True when the pass is to go on with other shapes. */
-static bool block(const struct pass *pass, const struct candidate *candidate)
+static bool block(struct pass *pass, const struct candidate *candidate)
 {
 	enum backfill_mode mode = pass->sched->config.backfill;
 
@@ -245,16 +260,16 @@ static bool block(const struct pass *pass, const struct candidate *candidate)
 	return true;
 }
 
-/* The lengths that are over by the head's shadow time. */
+/* The lengths that are over by the head's shadow time; before it, if that is never. */
 static int64_t short_enough(const struct pass *pass)
 {
 	const struct reservation *head = &pass->sched->reservation;
 
-	return head->shadow_ns == TIME_NEVER ? TIME_NEVER - 1 : head->shadow_ns - pass->now_ns;
+	return head->shadow_ns - pass->now_ns - (head->shadow_ns == TIME_NEVER);
 }
 
 /* One round: what becomes of the first candidate? False: the pass is over. */
-static bool try_candidate(const struct pass *pass, const struct candidate *next)
+static bool try_candidate(struct pass *pass, const struct candidate *next)
 {
 	struct sched *sched = pass->sched;
 	struct reservation *head = &sched->reservation;
@@ -273,11 +288,12 @@ static bool try_candidate(const struct pass *pass, const struct candidate *next)
 			reservation_book(head, &alloc, end_ns);
 		start(pass, next, &alloc);
 		widen_shapes(pass);
+		drop_bound_head(pass);
 	}
 	return true;
 }
 
-static void pass_with_one_reservation(const struct pass *pass)
+static void pass_with_one_reservation(struct pass *pass)
 {
 	struct sched *sched = pass->sched;
 	struct candidate next;
@@ -312,12 +328,11 @@ static bool start_or_reserve(struct first_jobs *first, const struct shape *shape
 	    plan_find(&sched->plan, &shape->request, waiting->estimate_ns, &start_ns, &alloc) ==
 		    PLAN_NEVER)
 		return false;
-	plan_book(&sched->plan, &alloc, start_ns, time_add(start_ns, waiting->estimate_ns));
+	plan_book(&sched->plan, &alloc, start_ns,
+		  plan_end(&sched->plan, start_ns, waiting->estimate_ns));
 	if (start_ns > now_ns) {
-		if (first->n_reserved++ == 0) {
-			sched->head = waiting->key.id;
-			sched->head_shadow_ns = start_ns;
-		}
+		if (first->n_reserved++ == 0)
+			sched_set_head(sched, waiting->key.id, start_ns);
 		return true;
 	}
 	xgrow(&first->started, &first->capacity, first->n_started + 1, sizeof(*first->started));
@@ -359,25 +374,40 @@ static void fill_gaps(const struct pass *pass)
 					longest_ns > 0 ? longest_ns : CLOSED);
 		} else {
 			plan_book(&sched->plan, &alloc, pass->now_ns,
-				  time_add(pass->now_ns, estimate_ns));
+				  plan_end(&sched->plan, pass->now_ns, estimate_ns));
 			start(pass, &next, &alloc);
 		}
 	}
 }
 
-static void pass_with_reservations(struct pass *pass)
+static void reserve_and_fill(struct pass *pass)
 {
 	struct sched *sched = pass->sched;
 	struct first_jobs first = {.pass = pass};
 	size_t n;
 	struct running *const *running = runnings_list(sched->runnings, &n);
 
+	sched->head = 0;
+	sched->head_shadow_ns = TIME_UNKNOWN;
+	queue_clear_limits(sched->queue);
 	plan_make(&sched->plan, &sched->ledger, running, n, pass->now_ns);
 	queue_walk(sched->queue, policy_compare, &pass->order, look_at_entry, &first);
 	for (size_t i = 0; i < first.n_started; i++)
 		queue_pop(sched->queue, &first.started[i].shape, &first.started[i].key);
 	free(first.started);
 	fill_gaps(pass);
+}
+
+/* Again as long as something starts: that may have moved a reservation to another place, or brought
+ * who holds it to a limit of his own, and what was kept for him is for others then. */
+static void pass_with_reservations(struct pass *pass)
+{
+	size_t n_before;
+
+	do {
+		n_before = pass->decisions->n;
+		reserve_and_fill(pass);
+	} while (pass->decisions->n > n_before);
 }
 
 void sched_pass(struct sched *sched, int64_t now_ns, struct decisions *decisions)

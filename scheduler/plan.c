@@ -13,9 +13,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* Jobs without a known end are taken to end from here on: after all that is known. */
-#define FAR_NS (TIME_NEVER / 2)
-
 void plan_finish(struct plan *plan)
 {
 	for (size_t i = 0; i < plan->capacity; i++)
@@ -41,6 +38,17 @@ static struct step *insert_step(struct plan *plan, size_t at)
 	plan->steps[at] = spare;
 	plan->n++;
 	return &plan->steps[at];
+}
+
+void plan_copy(struct plan *copy, const struct plan *original)
+{
+	for (size_t i = 0; i < original->n; i++) {
+		struct step *step = insert_step(copy, i);
+
+		step->at_ns = original->steps[i].at_ns;
+		ledger_scratch_copy(&step->free, &original->steps[i].free);
+	}
+	copy->far_ns = original->far_ns;
 }
 
 /* The last step that begins at or before `at_ns`; 0 when that would be before all. */
@@ -79,12 +87,23 @@ static size_t end_index(struct plan *plan, int64_t end_ns)
 	return end_ns == TIME_NEVER ? plan->n : split_at(plan, end_ns);
 }
 
+int64_t plan_end(const struct plan *plan, int64_t start_ns, int64_t length_ns)
+{
+	int64_t end_ns = time_add(start_ns, length_ns);
+
+	if (end_ns < TIME_NEVER)
+		return end_ns;
+	return plan->far_ns > start_ns ? plan->far_ns : start_ns + 1;
+}
+
 void plan_book(struct plan *plan, const struct allocation *alloc, int64_t start_ns, int64_t end_ns)
 {
 	size_t first = split_at(plan, start_ns), end = end_index(plan, end_ns);
 
 	for (size_t i = first; i < end; i++)
 		ledger_take(&plan->steps[i].free, alloc);
+	if (plan->far_ns <= end_ns)
+		plan->far_ns = time_add(end_ns, 1);
 }
 
 void plan_unbook(struct plan *plan, const struct allocation *alloc, int64_t start_ns,
@@ -161,31 +180,34 @@ void plan_tidy(struct plan *plan)
 }
 
 /* GPUs that are being cleaned will be ready in a moment, like those of an overdue job. */
-static void expect_cleaned(struct plan *plan)
+static bool expect_cleaned(struct plan *plan)
 {
+	bool any = false;
+
 	for (size_t s = 1; s < plan->n; s++)
-		ledger_scratch_expect_cleaned(&plan->steps[s].free);
+		any |= ledger_scratch_expect_cleaned(&plan->steps[s].free);
+	return any;
 }
 
 void plan_make(struct plan *plan, const struct ledger *ledger, struct running *const *running,
 	       size_t n_running, int64_t now_ns)
 {
 	struct step *now;
-	int64_t far_ns = FAR_NS;
 
 	plan->n = 0;
+	plan->far_ns = PLAN_FAR_NS;
 	now = insert_step(plan, 0);
 	now->at_ns = now_ns;
 	ledger_scratch_copy(&now->free, ledger);
 	split_at(plan, now_ns + 1);
-	expect_cleaned(plan);
+	plan->soon_ns = expect_cleaned(plan) ? now_ns + 1 : 0;
 	for (size_t i = 0; i < n_running; i++) {
 		int64_t end_ns = running[i]->end_ns;
 
 		if (end_ns == TIME_NEVER)
-			end_ns = far_ns++;
+			end_ns = plan->far_ns++;
 		else if (end_ns <= now_ns)
-			end_ns = now_ns + 1;
+			end_ns = plan->soon_ns = now_ns + 1;
 		plan_unbook(plan, &running[i]->alloc, end_ns, TIME_NEVER);
 	}
 }
@@ -236,7 +258,7 @@ int plan_find(struct plan *plan, const struct request *request, int64_t length_n
 
 	while (first < plan->n) {
 		int64_t start_ns = plan->steps[first].at_ns;
-		int64_t end_ns = time_add(start_ns, length_ns);
+		int64_t end_ns = plan_end(plan, start_ns, length_ns);
 		size_t stop = open_window(plan, first, end_ns, request);
 
 		if (stop > first && is_covered(plan, stop, end_ns)) {
@@ -257,7 +279,7 @@ int plan_find(struct plan *plan, const struct request *request, int64_t length_n
 int plan_find_now(struct plan *plan, const struct request *request, int64_t length_ns,
 		  struct allocation *ret_alloc, int64_t *ret_longest_ns)
 {
-	int64_t now_ns = plan->steps[0].at_ns, end_ns = time_add(now_ns, length_ns);
+	int64_t now_ns = plan->steps[0].at_ns, end_ns = plan_end(plan, now_ns, length_ns);
 	size_t stop = open_window(plan, 0, end_ns, request);
 
 	if (stop > 0 && is_covered(plan, stop, end_ns))

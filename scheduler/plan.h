@@ -12,6 +12,10 @@
 #include "scheduler/placement.h"
 #include "scheduler/running.h"
 
+/* Jobs without a known end are taken to end from here on: after all that is known. A start from
+ * here on is one that nobody can tell. */
+#define PLAN_FAR_NS (TIME_NEVER / 2)
+
 struct step {
 	int64_t at_ns;
 	struct ledger free; /* scratch; owned */
@@ -20,6 +24,9 @@ struct step {
 struct plan {
 	struct step *steps; /* ascending; owned. The first is now */
 	size_t n, capacity;
+	int64_t soon_ns; /* when what is overdue, or being cleaned, counts as free; 0: nothing is */
+	int64_t far_ns;	 /* when a job whose length nobody knows counts as ending: after all
+			    that is booked */
 	struct ledger window; /* scratch: what is free all through some interval; owned */
 };
 
@@ -31,10 +38,14 @@ void plan_make(struct plan *plan, const struct ledger *ledger, struct running *c
 	       size_t n_running, int64_t now_ns);
 void plan_finish(struct plan *plan);
 
+/* Make a zeroed plan the same as another. */
+void plan_copy(struct plan *copy, const struct plan *original);
+
 #define PLAN_NEVER 1 /* plan_find: however long it waits, it does not fit */
 
 /*
- * The earliest time at which a job of this length can start, and where. 0 with *ret_alloc (owned by
+ * The earliest time at which a job of this length can start, and where. It then ends at
+ * plan_end(). 0 with *ret_alloc (owned by
  * the caller), or PLAN_NEVER. O(steps^2 x nodes) at worst; with one node O(steps).
  */
 int plan_find(struct plan *plan, const struct request *request, int64_t length_ns,
@@ -46,6 +57,9 @@ int plan_find(struct plan *plan, const struct request *request, int64_t length_n
  */
 int plan_find_now(struct plan *plan, const struct request *request, int64_t length_ns,
 		  struct allocation *ret_alloc, int64_t *ret_longest_ns);
+
+/* When a job of this length that starts then counts as ending. */
+int64_t plan_end(const struct plan *plan, int64_t start_ns, int64_t length_ns);
 
 /* Promise these resources from start_ns to end_ns, and take a promise back. O(steps). */
 void plan_book(struct plan *plan, const struct allocation *alloc, int64_t start_ns, int64_t end_ns);

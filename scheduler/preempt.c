@@ -226,6 +226,16 @@ static void spare(const struct ledger *ledger, const struct request *request,
 	}
 }
 
+/* What will be free without anybody being told to go: what those that are leaving hold, and GPUs
+ * that are being cleaned. */
+static void expect(struct ledger *scratch, struct running *const *running, size_t n_running)
+{
+	ledger_scratch_expect_cleaned(scratch);
+	for (size_t i = 0; i < n_running; i++)
+		if (running[i]->leaving)
+			ledger_give(scratch, &running[i]->alloc);
+}
+
 int preempt_find(const struct ledger *ledger, struct running *const *running, size_t n_running,
 		 const struct preempt_request *request, const struct preempt_params *params,
 		 int64_t now_ns, struct running ***ret_victims, size_t *ret_n,
@@ -234,11 +244,18 @@ int preempt_find(const struct ledger *ledger, struct running *const *running, si
 	_cleanup_(victims_finish) struct victims victims =
 		find_candidates(running, n_running, request, params, now_ns, ret_immune_ns);
 	_cleanup_(free_ptr) bool *chosen = xcalloc(victims.n, sizeof(*chosen));
+	_cleanup_(ledger_scratch_finish) struct ledger soon;
 
-	if (victims.n == 0 || (!choose_on_one_node(ledger, request->request, &victims, chosen) &&
-			       !choose_greedily(ledger, request->request, &victims, chosen)))
+	ledger_scratch_init(&soon, ledger);
+	expect(&soon, running, n_running);
+	if (placement_fits(&soon, request->request)) {
+		*ret_immune_ns = TIME_NEVER;
 		return PREEMPT_NONE;
-	spare(ledger, request->request, &victims, chosen);
+	}
+	if (victims.n == 0 || (!choose_on_one_node(&soon, request->request, &victims, chosen) &&
+			       !choose_greedily(&soon, request->request, &victims, chosen)))
+		return PREEMPT_NONE;
+	spare(&soon, request->request, &victims, chosen);
 	*ret_victims = xcalloc(victims.n, sizeof(struct running *));
 	*ret_n = 0;
 	for (size_t i = 0; i < victims.n; i++)

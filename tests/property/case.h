@@ -17,6 +17,7 @@ enum op_type {
 	OP_CANCEL,    /* a waiting job is withdrawn (cancelled or held) */
 	OP_END,	      /* a running job ends before its time */
 	OP_CONDITION, /* a GPU falls ill or recovers */
+	OP_NOTHING,   /* a pass though nothing happened */
 	OP_TYPE_COUNT,
 };
 
@@ -26,15 +27,24 @@ struct op {
 	unsigned pick;	      /* CANCEL, END: which; CONDITION: node and slot */
 	int64_t dt;	      /* ADVANCE */
 	enum gpu_condition condition;
+	bool quiet; /* SUBMIT: more comes before the next pass */
 };
 
 struct test_case {
 	uint64_t seed;
 	struct naive cluster; /* nodes, policy; no jobs yet */
-	bool plain;	      /* fifo, nothing breaks, nothing begins later: the promises hold */
+	bool calm;	      /* nothing breaks, outlives its limit, is bound or makes room */
+	bool plain;	      /* calm, fifo, and nothing begins later: the head's promise holds */
+	bool exact;	      /* calm, and what is left in the end runs as long as is planned */
+	unsigned reservations;
+	struct preempt_params preempt;
+	int64_t half_life;
 	struct op ops[CASE_OPS_MAX];
 	unsigned n_ops;
 };
+
+/* The policy of that number, for the scheduler. */
+const struct policy *case_policy(enum naive_policy policy);
 
 void case_generate(uint64_t seed, struct test_case *ret_case);
 void case_print(const struct test_case *test_case);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Rule P, EASY and the order of jobs, straight from their definitions. See naive.h. */
+/* Rule P, EASY and the orders of jobs, straight from their definitions. See naive.h. */
 #include "naive.h"
 
 #include <assert.h>
@@ -33,7 +33,7 @@ static bool has_room(const struct naive_node *node, const struct naive_job *job,
 	return count >= gpus && node->used_cpus + cpus <= node->cpus;
 }
 
-static int32_t score(const struct naive_node *node, uint64_t set)
+static int32_t set_score(const struct naive_node *node, uint64_t set)
 {
 	int32_t sum = 0;
 
@@ -47,10 +47,10 @@ static int32_t score(const struct naive_node *node, uint64_t set)
 /* Is one set before another: score, score of the rest, lowest ids? */
 static bool is_better(const struct naive_node *node, uint64_t free, uint64_t a, uint64_t b)
 {
-	if (score(node, a) != score(node, b))
-		return score(node, a) > score(node, b);
-	if (score(node, free & ~a) != score(node, free & ~b))
-		return score(node, free & ~a) > score(node, free & ~b);
+	if (set_score(node, a) != set_score(node, b))
+		return set_score(node, a) > set_score(node, b);
+	if (set_score(node, free & ~a) != set_score(node, free & ~b))
+		return set_score(node, free & ~a) > set_score(node, free & ~b);
 	for (unsigned i = 0; i < node->n; i++)
 		if ((a ^ b) >> i & 1)
 			return a >> i & 1;
@@ -156,10 +156,10 @@ static void give_back(struct naive *naive, const struct naive_job *job)
  * one in the order in which they were started. */
 static int64_t predicted(const struct naive_job *job, int64_t now)
 {
-	int64_t end = job->start + job->limit;
+	int64_t end = job->limit ? job->start + job->limit : NAIVE_UNLIMITED + job->turn;
 
-	if (!job->limit)
-		return NAIVE_UNLIMITED + job->turn;
+	if (job->leaving && job->leaves < end)
+		end = job->leaves;
 	return end > now ? end : now + 1;
 }
 
@@ -200,21 +200,95 @@ int64_t naive_shadow(const struct naive *naive, const struct naive_job *job, int
 	return best;
 }
 
-/* Does a go before b? Worth at any time: priority + waiting / point, without the division. */
-static bool goes_before(const struct naive *naive, const struct naive_job *a,
+static int64_t estimate(const struct naive_job *job)
+{
+	return job->limit ? job->limit : NAIVE_NEVER;
+}
+
+/* Predicted time x GPUs, or else CPUs. */
+static int64_t service(const struct naive_job *job)
+{
+	unsigned width = job->gpus ? job->gpus : job->cpus;
+
+	return job->limit ? job->limit * (width ? width : 1) : NAIVE_NEVER;
+}
+
+/* What a policy orders by first and second; the smaller goes first. */
+static double score(const struct naive *naive, const struct naive_job *job, int64_t now)
+{
+	int64_t waited = now - job->submit;
+
+	if (naive->policy == NAIVE_FAIR)
+		return naive->usage[job->user];
+	if (naive->policy != NAIVE_SHORTEST)
+		return 0;
+	return waited >= naive->cap
+		       ? -1
+		       : (double)service(job) / (1 + (double)waited / (double)naive->tau);
+}
+
+static int64_t rank(const struct naive *naive, const struct naive_job *job)
+{
+	switch (naive->policy) {
+	/* Worth at any time: priority + waiting / point, without the division. */
+	case NAIVE_PRIORITY: return job->submit - job->priority * naive->point;
+	case NAIVE_SJF: return estimate(job);
+	case NAIVE_SRSF: return service(job);
+	case NAIVE_FAIR: return -job->priority;
+	default: return 0;
+	}
+}
+
+bool naive_ranks_before(const struct naive *naive, const struct naive_job *a,
 			const struct naive_job *b)
 {
-	int64_t worth_a = naive->by_priority ? a->priority * naive->point - a->submit : 0;
-	int64_t worth_b = naive->by_priority ? b->priority * naive->point - b->submit : 0;
-
-	if (worth_a != worth_b)
-		return worth_a > worth_b;
+	if (rank(naive, a) != rank(naive, b))
+		return rank(naive, a) < rank(naive, b);
 	return a->submit != b->submit ? a->submit < b->submit : a->id < b->id;
 }
 
-static bool waits(const struct naive_job *job, int64_t now)
+static bool goes_before(const struct naive *naive, const struct naive_job *a,
+			const struct naive_job *b, int64_t now)
+{
+	double x = score(naive, a, now), y = score(naive, b, now);
+
+	return x < y || (x <= y && naive_ranks_before(naive, a, b));
+}
+
+/* The same when the shortest goes first. */
+static bool is_shorter(const struct naive *naive, const struct naive_job *a,
+		       const struct naive_job *b, int64_t now)
+{
+	if (estimate(a) != estimate(b))
+		return estimate(a) < estimate(b);
+	return goes_before(naive, a, b, now);
+}
+
+bool naive_waits(const struct naive_job *job, int64_t now)
 {
 	return job->state == NAIVE_WAITING && job->begin <= now;
+}
+
+enum sched_bound naive_bound(const struct naive *naive, const struct naive_job *job)
+{
+	unsigned jobs = 0, gpus = job->gpus, tasks = 0;
+
+	for (unsigned i = 0; i < naive->n_jobs; i++) {
+		const struct naive_job *other = &naive->jobs[i];
+
+		if (other->state != NAIVE_RUNNING)
+			continue;
+		tasks += job->array && other->array == job->array;
+		if (other->user != job->user)
+			continue;
+		jobs++;
+		gpus += other->gpus;
+	}
+	if (naive->limits.max_jobs && jobs >= naive->limits.max_jobs)
+		return SCHED_USER_JOBS;
+	if (naive->limits.max_gpus && gpus > naive->limits.max_gpus)
+		return SCHED_USER_GPUS;
+	return job->array_limit && tasks >= job->array_limit ? SCHED_ARRAY : SCHED_UNBOUND;
 }
 
 unsigned naive_ahead(const struct naive *naive, const struct naive_job *job, int64_t now)
@@ -222,22 +296,27 @@ unsigned naive_ahead(const struct naive *naive, const struct naive_job *job, int
 	unsigned count = 0;
 
 	for (unsigned i = 0; i < naive->n_jobs; i++)
-		count += waits(&naive->jobs[i], now) && goes_before(naive, &naive->jobs[i], job);
+		count += naive_waits(&naive->jobs[i], now) &&
+			 goes_before(naive, &naive->jobs[i], job, now);
 	return count;
 }
 
+typedef bool before_fn(const struct naive *naive, const struct naive_job *a,
+		       const struct naive_job *b, int64_t now);
+
 /* The waiting job that goes first among those after `last` (NULL: among all). */
 static struct naive_job *next_in_order(struct naive *naive, const struct naive_job *last,
-				       int64_t now)
+				       int64_t now, before_fn *before)
 {
 	struct naive_job *best = NULL;
 
 	for (unsigned i = 0; i < naive->n_jobs; i++) {
 		struct naive_job *job = &naive->jobs[i];
 
-		if (!waits(job, now) || (last && !goes_before(naive, last, job)))
+		if (!naive_waits(job, now) || naive_bound(naive, job) != SCHED_UNBOUND ||
+		    (last && !before(naive, last, job, now)))
 			continue;
-		if (!best || goes_before(naive, job, best))
+		if (!best || before(naive, job, best, now))
 			best = job;
 	}
 	return best;
@@ -256,33 +335,43 @@ static bool may_pass(const struct naive *then, const struct naive_job *head, int
 	return naive_place(&with_it, head, &unused);
 }
 
+/* The first that must wait, or that may start before there is such a one. */
+static struct naive_job *find_head(struct naive *naive, int64_t now, struct naive *ret_then,
+				   struct naive_place *ret_place)
+{
+	struct naive_job *job = NULL;
+
+	while ((job = next_in_order(naive, job, now, goes_before))) {
+		if (naive_place(naive, job, ret_place))
+			return job;
+		if (naive->mode == BACKFILL_GREEDY)
+			continue;
+		naive->shadow = naive_shadow(naive, job, now, ret_then);
+		if (naive->shadow == NAIVE_NEVER)
+			continue; /* it waits for what nobody can promise */
+		naive->head = job;
+		return NULL;
+	}
+	return NULL;
+}
+
 struct naive_job *naive_next(struct naive *naive, int64_t now, struct naive_place *ret_place)
 {
+	before_fn *before = naive->shortest_passes ? is_shorter : goes_before;
 	static struct naive then;
-	struct naive_job *job = NULL;
-	struct naive_place place;
+	struct naive_job *job;
 
 	naive->head = NULL;
 	naive->shadow = 0;
-	while ((job = next_in_order(naive, job, now))) {
-		if (!naive_place(naive, job, &place)) {
-			int64_t shadow;
-
-			if (naive->head)
-				continue;
-			shadow = naive_shadow(naive, job, now, &then);
-			if (shadow == NAIVE_NEVER)
-				continue; /* it waits for what nobody can promise */
-			naive->head = job;
-			naive->shadow = shadow;
-			if (!naive->backfill)
-				return NULL;
-		} else if (!naive->head ||
-			   may_pass(&then, naive->head, naive->shadow, job, &place, now)) {
-			*ret_place = place;
+	job = find_head(naive, now, &then, ret_place);
+	if (!naive->head)
+		naive->shadow = 0;
+	if (job || !naive->head || naive->mode == BACKFILL_NONE)
+		return job;
+	while ((job = next_in_order(naive, job, now, before)))
+		if (naive_place(naive, job, ret_place) &&
+		    may_pass(&then, naive->head, naive->shadow, job, ret_place, now))
 			return job;
-		}
-	}
 	return NULL;
 }
 
@@ -292,6 +381,7 @@ void naive_start(struct naive *naive, struct naive_job *job, const struct naive_
 	book(naive, job->id, place);
 	job->place = *place;
 	job->state = NAIVE_RUNNING;
+	job->leaving = false;
 	job->start = now;
 	job->turn = ++naive->n_started;
 }
