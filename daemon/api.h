@@ -34,6 +34,8 @@ void api_resume_fold(struct request_context *request);
 int api_result_reply(struct request_context *request);
 int api_gpus_reply(struct request_context *request);
 int api_nodes_reply(struct request_context *request);
+void api_stats_fold(struct request_context *request);
+int api_stats_reply(struct request_context *request);
 int api_status_reply(struct request_context *request);
 void api_shutdown_fold(struct request_context *request);
 

@@ -24,6 +24,7 @@ struct attempt;
 struct http;
 struct machine;
 struct prober;
+struct stats_walk;
 struct turn;
 
 /* A job that is not over. */
@@ -72,7 +73,9 @@ struct daemon {
 	struct http *http;
 	uv_poll_t hint_poll;
 	int hint_fd;
-	int64_t nofile;		 /* the soft limit of open files that jobs get; 0: as it is */
+	int64_t nofile; /* the soft limit of open files that jobs get; 0: as it is */
+	struct stats_walk *stats_walks; /* api_stats.c: those under way, the first being walked */
+	uv_idle_t stats_idle;
 	uint64_t illegal_events; /* transitions that job_apply refused: a defect when not 0 */
 };
 

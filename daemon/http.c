@@ -291,6 +291,8 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 		return;
 	json_decref(pending->context.reply);
 	json_decref(pending->context.result);
+	if (pending->context.release)
+		pending->context.release(pending->context.state);
 	free(pending->context.groups);
 	buf_finish(&pending->body);
 	free(pending);
