@@ -17,12 +17,14 @@
 #include "common/gpureport.h"
 #include "common/paths.h"
 #include "daemon/config.h"
+#include "daemon/metrics.h"
 #include "scheduler/core.h"
 #include "store/store.h"
 
 struct attempt;
 struct http;
 struct machine;
+struct metrics_listener;
 struct prober;
 struct stats_walk;
 struct turn;
@@ -71,6 +73,8 @@ struct daemon {
 	struct prober *prober;
 	struct turn *turn;
 	struct http *http;
+	struct metrics metrics; /* turn.c and the others count; metrics_text.c reads */
+	struct metrics_listener *metrics_listener; /* NULL: there is none */
 	uv_poll_t hint_poll;
 	int hint_fd;
 	int64_t nofile; /* the soft limit of open files that jobs get; 0: as it is */

@@ -237,19 +237,31 @@ static void unpark(struct http *http, struct pending *pending)
 	MHD_resume_connection(pending->context.connection);
 }
 
-static enum MHD_Result send_answer(struct pending *pending)
+static struct MHD_Response *json_response(const json_t *reply)
 {
-	char *text = json_dumps(pending->context.reply, JSON_COMPACT);
+	char *text = json_dumps(reply, JSON_COMPACT);
 	size_t len = strlen(text);
 	struct MHD_Response *response;
-	enum MHD_Result r;
 
 	text = xreallocarray(text, len + 2, 1);
 	memcpy(text + len, "\n", 2);
 	response = MHD_create_response_from_buffer(len + 1, text, MHD_RESPMEM_MUST_FREE);
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
-	r = MHD_queue_response(pending->context.connection, (unsigned)pending->context.status,
-			       response);
+	return response;
+}
+
+static enum MHD_Result send_answer(struct pending *pending)
+{
+	struct request_context *context = &pending->context;
+	unsigned hundreds = (unsigned)context->status / 100;
+	struct MHD_Response *response = TAKE_PTR(context->response);
+	enum MHD_Result r;
+
+	if (!response)
+		response = json_response(context->reply);
+	if (hundreds < ARRAY_SIZE(context->daemon->metrics.answers))
+		context->daemon->metrics.answers[hundreds]++;
+	r = MHD_queue_response(context->connection, (unsigned)context->status, response);
 	MHD_destroy_response(response);
 	return r;
 }
@@ -291,6 +303,8 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 		return;
 	json_decref(pending->context.reply);
 	json_decref(pending->context.result);
+	if (pending->context.response) /* its client left before */
+		MHD_destroy_response(pending->context.response);
 	if (pending->context.release)
 		pending->context.release(pending->context.state);
 	free(pending->context.groups);

@@ -28,9 +28,10 @@ struct request_context {
 	uint64_t result_id;	/* for a route's fold to tell its reply: a job */
 	json_t *result;		/* likewise: owned reference */
 	void *state;		/* a route's own while the request lives ... */
-	void (*release)(void *state); /* ... and how it ends; NULL: there is none */
-	int status;		      /* of the reply; 0 until known */
-	json_t *reply;		      /* owned reference */
+	void (*release)(void *state);  /* ... and how it ends; NULL: there is none */
+	int status;		       /* of the reply; 0 until known */
+	json_t *reply;		       /* owned reference */
+	struct MHD_Response *response; /* owned: instead of `reply`; NULL */
 };
 
 #define HTTP_WAIT 1 /* route->reply: nothing new yet; park again */

@@ -27,6 +27,7 @@
 #include "daemon/http.h"
 #include "daemon/launch.h"
 #include "daemon/machine.h"
+#include "daemon/metrics_listen.h"
 #include "daemon/prober.h"
 #include "daemon/recover.h"
 #include "daemon/turn.h"
@@ -292,6 +293,8 @@ static int serve(struct daemon *daemon, struct options *options, struct err *err
 	uv_signal_start(&interrupt, on_stop_signal, SIGINT);
 	take_first_look(daemon);
 	r = http_create(daemon, err);
+	if (r == 0)
+		r = metrics_listen_create(daemon, err);
 	if (r < 0)
 		return r;
 	log_info("ready socket=%s jobs=%u gpus=%zu source=%s", daemon->paths.socket,
@@ -307,6 +310,7 @@ static void tear_down(struct daemon *daemon)
 	struct record *record, *next;
 
 	http_destroy(daemon);
+	metrics_listen_destroy(daemon);
 	prober_destroy(daemon);
 	launch_finish_all(daemon);
 	turn_destroy(daemon);

@@ -77,6 +77,7 @@ void turn_submit(struct daemon *daemon, struct record *record, const char *spec,
 		.key = key ? xstrdup(key) : NULL,
 	};
 	add_event(turn, record->job.id, record->job.submit_ns, "submit", "");
+	daemon->metrics.submitted++;
 	turn_touch(daemon, record);
 	if (!record->job.held)
 		sched_enqueue(daemon->sched, &record->job);
@@ -185,6 +186,7 @@ int turn_apply(struct daemon *daemon, struct record *record, struct job_event *e
 			  job_state_name(from), job_event_name(event->type));
 		return JOB_ILLEGAL;
 	}
+	metrics_add_event(&daemon->metrics, job, event);
 	tell_scheduler(daemon, job, was_waiting, had_gpus);
 	if (had_gpus && !job_state_has_gpus(job->state)) {
 		machine_gpus_released(daemon, &held, job);
@@ -196,15 +198,22 @@ int turn_apply(struct daemon *daemon, struct record *record, struct job_event *e
 	return 0;
 }
 
+static double seconds_since(int64_t began_ns)
+{
+	return (double)(clock_mono_ns() - began_ns) / NS_PER_S;
+}
+
 static void decide(struct daemon *daemon)
 {
 	_cleanup_(decisions_finish) struct decisions decisions = {0};
-	int64_t now_ns = clock_wall_ns();
+	int64_t now_ns = clock_wall_ns(), began_ns;
 
 	if (!daemon->turn->want_pass)
 		return;
 	daemon->turn->want_pass = false;
+	began_ns = clock_mono_ns();
 	sched_pass(daemon->sched, now_ns, &decisions);
+	histogram_add(&daemon->metrics.pass, histogram_bounds_work, seconds_since(began_ns));
 	for (size_t i = 0; i < decisions.n; i++) {
 		struct record *record = record_find(daemon, decisions.items[i].job);
 		struct job_event place = {.type = JOB_EVENT_PLACE, .time_ns = now_ns};
@@ -259,6 +268,7 @@ static void commit(struct daemon *daemon)
 		.drains = turn->drains,
 		.n_drains = turn->n_drains,
 	};
+	int64_t began_ns = clock_mono_ns();
 	struct err err = {0};
 
 	if (store_commit(daemon->store, &batch, &daemon->revision, &err) < 0) {
@@ -267,6 +277,7 @@ static void commit(struct daemon *daemon)
 			  err.msg);
 		_exit(1); /* as a crash would: recovery knows how to go on from the last commit */
 	}
+	histogram_add(&daemon->metrics.commit, histogram_bounds_work, seconds_since(began_ns));
 	for (size_t i = 0; i < turn->n_dirty; i++)
 		turn->dirty[i]->job.revision = daemon->revision;
 }
