@@ -36,6 +36,7 @@ int api_gpus_reply(struct request_context *request);
 int api_nodes_reply(struct request_context *request);
 void api_stats_fold(struct request_context *request);
 int api_stats_reply(struct request_context *request);
+int api_events_reply(struct request_context *request);
 int api_metrics_reply(struct request_context *request);
 int api_status_reply(struct request_context *request);
 void api_shutdown_fold(struct request_context *request);

@@ -22,6 +22,7 @@
 #include "store/store.h"
 
 struct attempt;
+struct event_stream;
 struct http;
 struct machine;
 struct metrics_listener;
@@ -78,6 +79,8 @@ struct daemon {
 	uv_poll_t hint_poll;
 	int hint_fd;
 	int64_t nofile; /* the soft limit of open files that jobs get; 0: as it is */
+	struct event_stream *event_streams; /* api_events.c: those that are open */
+	uv_timer_t event_heartbeat;
 	struct stats_walk *stats_walks; /* api_stats.c: those under way, the first being walked */
 	uv_idle_t stats_idle;
 	uint64_t illegal_events; /* transitions that job_apply refused: a defect when not 0 */

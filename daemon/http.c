@@ -24,6 +24,7 @@
 
 #include "common/buf.h"
 #include "common/log.h"
+#include "daemon/events.h"
 #include "daemon/listen.h"
 
 #define WAIT_MS		    30000
@@ -358,12 +359,19 @@ static bool can_answer(struct http *http, struct pending *pending)
 	return pending->route->reply(context) == 0;
 }
 
+void http_run_soon(struct daemon *daemon)
+{
+	uv_timer_start(&daemon->http->timer, on_timer, 0, 0);
+}
+
 void http_reply(struct daemon *daemon)
 {
 	struct http *http = daemon->http;
 	int64_t first_ms = INT64_MAX, now_ms = (int64_t)uv_now(&daemon->loop);
 	bool resumed = false;
 
+	if (http)
+		events_wake(daemon);
 	if (!http || !http->parked)
 		return;
 	for (struct pending *pending = http->parked, *next; pending; pending = next) {
@@ -379,7 +387,7 @@ void http_reply(struct daemon *daemon)
 		uv_timer_start(&http->deadline, on_deadline,
 			       first_ms > now_ms ? (uint64_t)(first_ms - now_ms) : 0, 0);
 	if (resumed)
-		uv_timer_start(&http->timer, on_timer, 0, 0);
+		http_run_soon(daemon);
 }
 
 static void on_accept(void *ctx, int fd)
@@ -438,6 +446,7 @@ void http_destroy(struct daemon *daemon)
 
 	if (!http)
 		return;
+	events_finish(daemon);
 	while (http->parked) {
 		http_fail(&http->parked->context, 503, "the daemon is stopping; its jobs go on");
 		unpark(http, http->parked);

@@ -54,6 +54,9 @@ void http_destroy(struct daemon *daemon);
 /* Answer what can be answered; called by the turn after its commit. */
 void http_reply(struct daemon *daemon);
 
+/* Let the library look at its connections soon: one has been resumed. */
+void http_run_soon(struct daemon *daemon);
+
 /* Set an error reply. */
 void http_fail(struct request_context *request, int status, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
