@@ -70,6 +70,7 @@ static void submit(struct request_context *request, const struct jobspec *spec, 
 	record->job.submit_ns = clock_wall_ns();
 	record->job.held = spec->hold;
 	api_fill_job(daemon, spec, &record->job);
+	record->notify = spec->notify;
 	replace_string(&record->name, spec->name);
 	turn_submit(daemon, record, text, owner, key);
 	request->result_id = record->job.id;

@@ -62,6 +62,7 @@ static void change(struct request_context *request, struct record *record,
 	_cleanup_(free_ptr) char *text = api_spec_text(spec);
 	struct job changed = record->job;
 
+	record->notify = spec->notify;
 	api_fill_job(request->daemon, spec, &changed);
 	turn_update(request->daemon, record, &changed, spec->name, text, detail);
 }

@@ -212,6 +212,21 @@ static int parse_metrics_listen(struct config *config, const char *value, struct
 		       : parse_loopback(value, &config->metrics_address, err);
 }
 
+static int parse_notify_command(struct config *config, const char *value, struct err *err)
+{
+	return parse_text(value, config->notify_command, sizeof(config->notify_command), err);
+}
+
+static int parse_hooks_dir(struct config *config, const char *value, struct err *err)
+{
+	return parse_path(value, config->hooks_dir, sizeof(config->hooks_dir), err);
+}
+
+static int parse_hook_timeout(struct config *config, const char *value, struct err *err)
+{
+	return parse_span(value, 100, &config->hook_timeout_ms, err);
+}
+
 static int parse_metrics_token_file(struct config *config, const char *value, struct err *err)
 {
 	return parse_path(value, config->metrics_token_file, sizeof(config->metrics_token_file),
@@ -258,6 +273,11 @@ const struct config_key config_keys[] = {
 	{"log_max", "0", "how much of each log is kept, about, where a job does not say; 0: all",
 	 parse_log_max},
 	{"max_body", "8M", "size of one request", parse_max_body},
+	{"notify_command", "none", "line for the shell, run as a job's owner, that tells him of it",
+	 parse_notify_command},
+	{"hooks_dir", "none", "directory of programs that are run for each event, as tgpud's user",
+	 parse_hooks_dir},
+	{"hook_timeout", "30s", "time after which either is killed", parse_hook_timeout},
 	{"metrics_listen", "none", "loopback address that serves /metrics: 127.0.0.1:9400",
 	 parse_metrics_listen},
 	{"metrics_token_file", "none", "file with the token that a reader of it must send",

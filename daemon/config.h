@@ -35,7 +35,10 @@ struct config {
 	int64_t max_jobs_per_user; /* not ended */
 	int64_t max_body_bytes;	   /* of one request */
 	uint64_t log_max_bytes;	   /* of each log of a job that does not say; 0: no bound */
-	char metrics_listen[64];   /* "": nowhere */
+	char notify_command[CONFIG_TEXT_MAX]; /* "": none */
+	char hooks_dir[CONFIG_TEXT_MAX];
+	int64_t hook_timeout_ms;
+	char metrics_listen[64];		 /* "": nowhere */
 	struct sockaddr_storage metrics_address; /* the same */
 	char metrics_token_file[CONFIG_TEXT_MAX];
 	int64_t max_connections;

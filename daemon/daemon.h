@@ -23,6 +23,7 @@
 
 struct attempt;
 struct event_stream;
+struct hooks;
 struct http;
 struct machine;
 struct metrics_listener;
@@ -39,6 +40,7 @@ struct record {
 	char boot_id[BOOT_ID_SIZE];
 	struct usage usage;    /* of its GPUs, by its last attempt */
 	int64_t idle_since_ns; /* its GPUs have all been idle since; TIME_UNKNOWN: they are not */
+	uint32_t notify;       /* bits of enum jobspec_event: what its owner is told of */
 	bool idle_told;	       /* ... and that was acted on */
 	struct attempt
 		*attempt; /* the runner of a starting, running or stopping job; NULL: none yet */
@@ -79,6 +81,7 @@ struct daemon {
 	uv_poll_t hint_poll;
 	int hint_fd;
 	int64_t nofile; /* the soft limit of open files that jobs get; 0: as it is */
+	struct hooks *hooks;
 	struct event_stream *event_streams; /* api_events.c: those that are open */
 	uv_timer_t event_heartbeat;
 	struct stats_walk *stats_walks; /* api_stats.c: those under way, the first being walked */

@@ -24,6 +24,7 @@
 
 #include "common/log.h"
 #include "daemon/daemon.h"
+#include "daemon/hook.h"
 #include "daemon/http.h"
 #include "daemon/launch.h"
 #include "daemon/machine.h"
@@ -237,6 +238,7 @@ static int set_up(struct daemon *daemon, const struct options *options, struct e
 		snprintf(daemon->cgroup_reason, sizeof(daemon->cgroup_reason),
 			 "the configuration says cgroup = none");
 	daemon->sched = sched_create(&daemon->config.sched);
+	hook_create(daemon);
 	turn_create(daemon);
 	machine_create(daemon);
 	r = launch_init(daemon, err);
@@ -309,6 +311,7 @@ static void tear_down(struct daemon *daemon)
 {
 	struct record *record, *next;
 
+	hook_destroy(daemon);
 	http_destroy(daemon);
 	metrics_listen_destroy(daemon);
 	prober_destroy(daemon);

@@ -31,6 +31,7 @@ struct metrics {
 	struct histogram run;		    /* of attempts that ended the job */
 	struct histogram pass, commit;
 	uint64_t answers[6]; /* by hundreds of their HTTP status */
+	uint64_t hooks_ok, hooks_failed, hooks_dropped;
 	uint64_t probe_reports, probe_failures;
 };
 

@@ -195,6 +195,15 @@ static void write_illegal(const struct writer *writer)
 	sample(writer, "_total", "", (double)writer->daemon->illegal_events);
 }
 
+static void write_hooks(const struct writer *writer)
+{
+	const struct metrics *metrics = &writer->daemon->metrics;
+
+	labelled(writer, "_total", (double)metrics->hooks_ok, "result", "ok");
+	labelled(writer, "_total", (double)metrics->hooks_failed, "result", "failed");
+	labelled(writer, "_total", (double)metrics->hooks_dropped, "result", "dropped");
+}
+
 static void write_reports(const struct writer *writer)
 {
 	sample(writer, "_total", "", (double)writer->daemon->metrics.probe_reports);
@@ -372,6 +381,8 @@ static const struct family {
 	 write_commit},
 	{"tgpu_http_requests", "counter", "", "Requests answered, by status.", write_answers},
 	{"tgpu_illegal_events", "counter", "", "Impossible transitions: a defect.", write_illegal},
+	{"tgpu_hooks", "counter", "", "Hooks and notifications: ended well, or not, or not run.",
+	 write_hooks},
 	{"tgpu_probe_reports", "counter", "", "Looks at the GPUs.", write_reports},
 	{"tgpu_probe_failures", "counter", "", "Probes that hung, died or did not start.",
 	 write_probe_failures},

@@ -68,12 +68,15 @@ void launch_recover(struct daemon *daemon, struct record *record)
 	}
 }
 
-/* The request, which the store has as numbers, and its GPU type, which only the spec tells. */
-static int restore_type(struct daemon *daemon, struct record *record, const char *text)
+/* What only the spec tells: the GPU type of the request, and whom to tell. */
+static int restore_spec(struct daemon *daemon, struct record *record, const char *text)
 {
 	json_t *spec = json_loads(text ? text : "", 0, NULL);
 	const char *type = json_string_value(json_object_get(spec, "gpu_type"));
+	const char *notify = json_string_value(json_object_get(spec, "notify"));
 
+	if (notify)
+		(void)jobspec_events_parse(notify, &record->notify);
 	record->job.request.gpu_type = ledger_intern_type(sched_ledger(daemon->sched), type);
 	json_decref(spec);
 	return spec ? 0 : -EINVAL;
@@ -91,7 +94,7 @@ static int load_row(void *ctx, const struct store_row *row)
 	replace_string(&record->message, row->message);
 	memcpy(record->boot_id, row->boot_id, sizeof(record->boot_id));
 	record->usage = row->usage;
-	if (restore_type(daemon, record, row->spec) < 0)
+	if (restore_spec(daemon, record, row->spec) < 0)
 		return -EUCLEAN;
 	if (!job_state_has_gpus(record->job.state))
 		return 0;

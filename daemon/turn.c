@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "common/log.h"
+#include "daemon/announce.h"
 #include "daemon/http.h"
 #include "daemon/launch.h"
 #include "daemon/machine.h"
@@ -341,6 +342,7 @@ static void run(struct daemon *daemon)
 		if (turn->n_dirty == 0 && turn->n_drains == 0)
 			break;
 		commit(daemon);
+		announce_events(daemon, turn->events, turn->n_events);
 		forget_written(turn);
 		http_reply(daemon);
 		act(daemon);
