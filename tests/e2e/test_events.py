@@ -115,13 +115,14 @@ def test_who_was_away_goes_on_where_he_was(tgpu_factory):
 
 def test_many_events_of_one_commit_can_be_cut_anywhere(tgpu_factory):
     tgpu = tgpu_factory(gpus="simulated:2")
-    for _ in range(30):
-        tgpu.submit("--hold", "--", "true")
-    tgpu.api("POST", "/v1/jobs/cancel", {"ids": "1-30"})
+    n = 250  # more than a stream reads at a time
+    for _ in range(n):
+        tgpu.api("POST", "/v1/jobs", {"command": "true", "cwd": "/", "env": {}, "hold": True})
+    tgpu.api("POST", "/v1/jobs/cancel", {"ids": f"1-{n}"})
     events = past(tgpu)
     check_order(events)
-    assert len(events) == 60 and len({event["revision"] for _, event in events[30:]}) == 1
-    for at in (0, 29, 30, 44, 58):
+    assert len(events) == 2 * n and len({event["revision"] for _, event in events[n:]}) == 1
+    for at in (0, n - 1, n, n + 14, 2 * n - 2):
         stream = Stream(tgpu, f"?follow=no&since={events[at][0]}")
         assert stream.rest() == events[at + 1:]
         stream.close()
