@@ -261,6 +261,23 @@ int client_send_get(struct client *client, struct err *err, const char *fmt, ...
 	return r < 0 ? receive_failed(client, r, err) : 0;
 }
 
+int client_stream(struct client *client, const char *target, http_line_fn *fn, void *ctx,
+		  struct err *err)
+{
+	_cleanup_(http_answer_finish) struct http_answer answer = {0};
+	_cleanup_(client_json_unref) json_t *json = NULL;
+	int r = http_send(&client->http, "GET", target, NULL, NULL);
+
+	if (r == 0)
+		r = http_receive_lines(&client->http, fn, ctx, &answer);
+	if (r < 0)
+		return receive_failed(client, r, err);
+	if (r > 0 || answer.status == 200)
+		return r;
+	json = json_loadb(buf_get(&answer.body), answer.body.len, 0, NULL);
+	return refused(answer.status, json, err);
+}
+
 int client_fd(const struct client *client)
 {
 	return client->http.fd;

@@ -53,5 +53,12 @@ int client_send_get(struct client *client, struct err *err, const char *fmt, ...
 int client_receive(struct client *client, json_t **ret_answer, struct err *err);
 int client_fd(const struct client *client);
 
+/*
+ * GET what has no end: its lines go to `fn` as they arrive. 0 when it did end; the result of `fn`
+ * where that is not 0; -ECONNRESET: the daemon went; else as client_call(). Blocks.
+ */
+int client_stream(struct client *client, const char *target, http_line_fn *fn, void *ctx,
+		  struct err *err);
+
 /* json_decref() for _cleanup_. */
 void client_json_unref(json_t **json);

@@ -170,35 +170,67 @@ static int parse_size(const char *text, int base, const char *ends, size_t *ret)
 	return 0;
 }
 
+/* One chunk of a body, *ret_len bytes of it; 0: that was the last, and its trailers. */
+static int read_chunk(struct http *http, struct buf *body, size_t *ret_len)
+{
+	size_t len;
+	char *line;
+	int r = read_line(http, &line);
+
+	if (r == 0)
+		r = parse_size(line, 16, "; \t", &len);
+	if (r == 0 && len > 0)
+		r = read_bytes(http, len, body);
+	if (r < 0)
+		return r;
+	do { /* the end of the chunk; of the last one, trailers up to the empty line */
+		r = read_line(http, &line);
+	} while (r == 0 && len == 0 && line[0]);
+	if (r == 0 && line[0])
+		return -EPROTO;
+	*ret_len = len;
+	return r;
+}
+
 static int read_chunks(struct http *http, struct buf *body)
 {
-	for (;;) {
-		size_t len;
-		char *line;
-		int r = read_line(http, &line);
+	size_t len;
+	int r;
 
-		if (r == 0)
-			r = parse_size(line, 16, "; \t", &len);
-		if (r < 0)
-			return r;
-		if (len == 0)
-			break;
-		r = read_bytes(http, len, body);
-		if (r == 0)
-			r = read_line(http, &line);
-		if (r < 0)
-			return r;
-		if (line[0])
-			return -EPROTO;
-	}
-	/* Trailers, up to the empty line. */
-	for (;;) {
-		char *line;
-		int r = read_line(http, &line);
+	do {
+		r = read_chunk(http, body, &len);
+	} while (r == 0 && len > 0);
+	return r;
+}
 
-		if (r < 0 || !line[0])
-			return r;
+/* Hand out the whole lines of `text` and keep the rest. */
+static int hand_out_lines(struct buf *text, http_line_fn *fn, void *ctx)
+{
+	char *start = text->data, *end;
+	int r = 0;
+
+	while (r == 0 && (end = memchr(start, '\n', text->len - (size_t)(start - text->data)))) {
+		*end = '\0';
+		r = fn(ctx, start);
+		start = end + 1;
 	}
+	text->len -= (size_t)(start - text->data);
+	memmove(text->data, start, text->len);
+	return r;
+}
+
+static int read_lines(struct http *http, http_line_fn *fn, void *ctx)
+{
+	_cleanup_(buf_finish) struct buf text = {0};
+	size_t len;
+	int r;
+
+	do {
+		r = read_chunk(http, &text, &len);
+		if (r == 0 && len > 0)
+			r = hand_out_lines(&text, fn, ctx);
+	} while (r == 0 && len > 0);
+	return r;
 }
 
 static int parse_status(const char *line, int *ret_status)
@@ -252,25 +284,46 @@ static int read_head(struct http *http, struct framing *framing, struct http_ans
 	return r;
 }
 
-int http_receive(struct http *http, struct http_answer *ret_answer)
+/* The head of the answer itself; 1xx are announcements of it. */
+static int read_final_head(struct http *http, struct framing *framing, struct http_answer *answer)
 {
-	_cleanup_(http_answer_finish) struct http_answer answer = {0};
-	struct framing framing = {0};
 	int r;
 
-	do { /* 1xx are announcements of the answer to come */
-		framing = (struct framing){0};
-		r = read_head(http, &framing, &answer);
-		if (r < 0)
-			return r;
-	} while (answer.status / 100 == 1);
-	if (framing.chunked)
-		r = read_chunks(http, &answer.body);
-	else if (framing.sized)
-		r = read_bytes(http, framing.length, &answer.body);
-	else if (answer.status != 204 && answer.status != 304)
-		r = -EPROTO; /* delimited by the end of the connection: tgpud never does that */
-	if (r < 0)
+	do {
+		*framing = (struct framing){0};
+		r = read_head(http, framing, answer);
+	} while (r == 0 && answer->status / 100 == 1);
+	return r;
+}
+
+static int read_body(struct http *http, const struct framing *framing, struct http_answer *answer)
+{
+	if (framing->chunked)
+		return read_chunks(http, &answer->body);
+	if (framing->sized)
+		return read_bytes(http, framing->length, &answer->body);
+	if (answer->status != 204 && answer->status != 304)
+		return -EPROTO; /* delimited by the end of the connection: tgpud never does that */
+	return 0;
+}
+
+int http_receive(struct http *http, struct http_answer *ret_answer)
+{
+	return http_receive_lines(http, NULL, NULL, ret_answer);
+}
+
+int http_receive_lines(struct http *http, http_line_fn *fn, void *ctx,
+		       struct http_answer *ret_answer)
+{
+	_cleanup_(http_answer_finish) struct http_answer answer = {0};
+	struct framing framing;
+	int r = read_final_head(http, &framing, &answer);
+
+	if (r == 0 && fn && answer.status == 200 && framing.chunked)
+		r = read_lines(http, fn, ctx);
+	else if (r == 0)
+		r = read_body(http, &framing, &answer);
+	if (r != 0)
 		return r;
 	*ret_answer = answer;
 	answer.body = (struct buf){0};

@@ -36,3 +36,13 @@ int http_send(struct http *http, const char *method, const char *target, const c
  * -EMSGSIZE when the answer is no HTTP or exceeds a bound.
  */
 int http_receive(struct http *http, struct http_answer *ret_answer);
+
+/* Called with a line of a body, without its end. A result other than 0 stops. */
+typedef int http_line_fn(void *ctx, const char *line);
+
+/*
+ * Receive an answer whose body comes bit by bit: a 200 has its lines handed to `fn` as they arrive,
+ * any other is received as by http_receive(). 0 at its end, the result of `fn`, or as above.
+ */
+int http_receive_lines(struct http *http, http_line_fn *fn, void *ctx,
+		       struct http_answer *ret_answer);

@@ -29,6 +29,13 @@
 #define JOBSPEC_LIMIT_MAX_S	 (366 * 86400) /* time_limit, grace */
 #define JOBSPEC_GRACE_DEFAULT_MS 40000	       /* torchrun gives its workers 30 s after SIGTERM */
 
+/* What a job's owner may want to be told of. */
+enum jobspec_event {
+	JOBSPEC_EVENT_START = 1, /* its program executes */
+	JOBSPEC_EVENT_END = 2,	 /* it is over, however */
+	JOBSPEC_EVENT_FAIL = 4,	 /* it is over and has failed */
+};
+
 struct jobspec {
 	char **argv; /* owned, NULL-terminated; NULL when command is one string or a script */
 	size_t n_argv;
@@ -61,6 +68,7 @@ struct jobspec {
 	char *error;  /* owned: the same; NULL: together with output */
 	uint64_t log_max_bytes; /* of each log the end of about so much is kept; 0: tgpud's log_max
 				 */
+	uint32_t notify;	/* bits of enum jobspec_event: what its owner is told of */
 	mode_t umask;		/* of the submitter; default 022 */
 };
 
@@ -80,6 +88,7 @@ enum jobspec_type {
 	JOBSPEC_TIME, /* "14:05", "now+1h", "2026-01-31T09:00"; a JSON integer is seconds since 1970
 		       */
 	JOBSPEC_SIGNAL,	 /* "TERM", "SIGUSR1", "10" */
+	JOBSPEC_EVENTS,	 /* "start,end,fail" */
 	JOBSPEC_COMMAND, /* array of words, or one string */
 	JOBSPEC_ENV,	 /* object; on the command line NAME=VALUE, or NAME to copy */
 };
@@ -121,6 +130,10 @@ int jobspec_refuse_key(const char *key, struct err *err);
  */
 int jobspec_set_text(struct jobspec *spec, const struct jobspec_field *field, const char *text,
 		     int64_t now_ns, struct err *err);
+
+/* A list of events as text, "start,end", and back: 0, or -EINVAL. */
+int jobspec_events_parse(const char *text, uint32_t *ret_events);
+const char *jobspec_events_format(uint32_t events, char buf[32]);
 
 /*
  * Set the command from words of a command line: one word "cmd=..." is a shell string. Where a

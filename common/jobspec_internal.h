@@ -33,6 +33,8 @@ int jobspec_put_time(struct jobspec *spec, const struct jobspec_field *field, co
 		     int64_t now_ns, struct err *err);
 int jobspec_put_signal(struct jobspec *spec, const struct jobspec_field *field, const char *text,
 		       struct err *err);
+int jobspec_put_events(struct jobspec *spec, const struct jobspec_field *field, const char *text,
+		       struct err *err);
 void jobspec_put_bool(struct jobspec *spec, const struct jobspec_field *field, bool value);
 
 /* "TERM", or the number as text where the signal has no name. */

@@ -86,6 +86,7 @@ static int set_quantity(struct jobspec *spec, const struct jobspec_field *field,
 	case JOBSPEC_BYTES: return jobspec_put_bytes(spec, field, text, err);
 	case JOBSPEC_DURATION: return jobspec_put_duration(spec, field, text, err);
 	case JOBSPEC_TIME: return jobspec_put_time(spec, field, text, now_ns, err);
+	case JOBSPEC_EVENTS: return jobspec_put_events(spec, field, text, err);
 	default: return jobspec_put_signal(spec, field, text, err);
 	}
 }
@@ -278,6 +279,10 @@ static json_t *value_to_json(const struct jobspec *spec, const struct jobspec_fi
 			       ? NULL
 			       : json_integer(*(const int64_t *)member / NS_PER_S);
 	case JOBSPEC_SIGNAL: return json_string(jobspec_signal_name(*(const int *)member, text));
+	case JOBSPEC_EVENTS:
+		return *(const uint32_t *)member
+			       ? json_string(jobspec_events_format(*(const uint32_t *)member, text))
+			       : NULL;
 	case JOBSPEC_COMMAND: return command_to_json(spec);
 	case JOBSPEC_ENV: return env_to_json(spec);
 	}

@@ -80,6 +80,7 @@ int jobspec_set_text(struct jobspec *spec, const struct jobspec_field *field, co
 	case JOBSPEC_DURATION: return jobspec_put_duration(spec, field, text, err);
 	case JOBSPEC_TIME: return jobspec_put_time(spec, field, text, now_ns, err);
 	case JOBSPEC_SIGNAL: return jobspec_put_signal(spec, field, text, err);
+	case JOBSPEC_EVENTS: return jobspec_put_events(spec, field, text, err);
 	case JOBSPEC_COMMAND: return jobspec_put_shell(spec, text, strlen(text), err);
 	case JOBSPEC_ENV: return set_env(spec, field, text, err);
 	case JOBSPEC_STRING: break;

@@ -149,6 +149,55 @@ int jobspec_put_signal(struct jobspec *spec, const struct jobspec_field *field, 
 	return 0;
 }
 
+static const struct {
+	const char *name;
+	enum jobspec_event bit;
+} events[] = {
+	{"start", JOBSPEC_EVENT_START},
+	{"end", JOBSPEC_EVENT_END},
+	{"fail", JOBSPEC_EVENT_FAIL},
+};
+
+int jobspec_events_parse(const char *text, uint32_t *ret_events)
+{
+	_cleanup_(free_ptr) char *copy = xstrdup(text);
+	char *rest = copy, *word;
+	uint32_t bits = 0;
+
+	while ((word = strsep(&rest, ","))) {
+		size_t i = 0;
+
+		word += strspn(word, " ");
+		word[strcspn(word, " ")] = '\0';
+		while (i < ARRAY_SIZE(events) && !STREQ(events[i].name, word))
+			i++;
+		if (i == ARRAY_SIZE(events))
+			return -EINVAL;
+		bits |= events[i].bit;
+	}
+	*ret_events = bits;
+	return 0;
+}
+
+const char *jobspec_events_format(uint32_t bits, char buf[32])
+{
+	buf[0] = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(events); i++)
+		if (bits & events[i].bit) {
+			strcat(buf, buf[0] ? "," : "");
+			strcat(buf, events[i].name);
+		}
+	return buf;
+}
+
+int jobspec_put_events(struct jobspec *spec, const struct jobspec_field *field, const char *text,
+		       struct err *err)
+{
+	if (jobspec_events_parse(text, member(spec, field)) == 0)
+		return 0;
+	return jobspec_refuse(field, text, "is no list of start, end and fail", err);
+}
+
 const char *jobspec_signal_name(int signal, char buf[16])
 {
 	const char *name = sigabbrev_np(signal);

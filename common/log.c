@@ -9,6 +9,7 @@
 #include "common/log.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 
 static const char *program_name = "tgpu";
 static enum log_level threshold = LOG_LEVEL_INFO;
+static bool to_journal;
 
 static const char *level_name(enum log_level level)
 {
@@ -28,10 +30,23 @@ static const char *level_name(enum log_level level)
 	return "?";
 }
 
+/* Does stderr lead to the journal? The variable is inherited by programs whose stderr does not, so
+ * it names the device and inode of the stream [sd-daemon(3), systemd.exec(5)]. */
+static bool is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat st;
+
+	return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
+}
+
 void log_init(const char *program, enum log_level level)
 {
 	program_name = program;
 	threshold = level;
+	to_journal = is_journal();
 }
 
 static int format_prefix(char *line, size_t size, enum log_level level)
@@ -41,7 +56,7 @@ static int format_prefix(char *line, size_t size, enum log_level level)
 	struct tm tm;
 	char stamp[32];
 
-	if (getenv("JOURNAL_STREAM"))
+	if (to_journal)
 		return snprintf(line, size, "<%d>", (int)level);
 	localtime_r(&seconds, &tm);
 	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);

@@ -4,8 +4,8 @@
  *
  * A line is a sentence, then key=value pairs, `job=` first:
  *     log_warn("job could not be started job=%" PRIu64 " error=\"%s\"", id, msg);
- * On stderr; under systemd ($JOURNAL_STREAM) with the "<N>" level prefix of sd-daemon(3), else with
- * the time and the level's name.
+ * On stderr; where that is the journal ($JOURNAL_STREAM) with the "<N>" level prefix of
+ * sd-daemon(3), else with the time and the level's name.
  */
 #pragma once
 

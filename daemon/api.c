@@ -18,6 +18,9 @@ const struct route routes[] = {
 	{"POST", "/v1/gpus/resume", api_resume_fold, api_result_reply},
 	{"GET", "/v1/gpus", NULL, api_gpus_reply},
 	{"GET", "/v1/nodes", NULL, api_nodes_reply},
+	{"GET", "/v1/events", NULL, api_events_reply},
+	{"GET", "/metrics", NULL, api_metrics_reply},
+	{"GET", "/v1/stats", api_stats_fold, api_stats_reply},
 	{NULL, NULL, NULL, NULL},
 };
 

@@ -34,8 +34,16 @@ void api_resume_fold(struct request_context *request);
 int api_result_reply(struct request_context *request);
 int api_gpus_reply(struct request_context *request);
 int api_nodes_reply(struct request_context *request);
+void api_stats_fold(struct request_context *request);
+int api_stats_reply(struct request_context *request);
+int api_events_reply(struct request_context *request);
+int api_metrics_reply(struct request_context *request);
 int api_status_reply(struct request_context *request);
 void api_shutdown_fold(struct request_context *request);
+
+/* The answer to GET /metrics in the format that an Accept header (may be NULL) asks for. Owned by
+ * the caller. */
+struct MHD_Response *api_metrics_response(struct daemon *daemon, const char *accept);
 
 /* A job as JSON (new reference); for a record of a waiting job with its reason. */
 json_t *api_job_json(const struct store_row *row);

@@ -80,6 +80,7 @@ static struct record *make_record(struct request_context *request, const struct 
 	record->job.submit_ns = now_ns;
 	record->job.held = spec->hold;
 	record->cancel_if_never = spec->cancel_if_never;
+	record->notify = spec->notify;
 	record->after = spec->after ? xstrdup(spec->after) : NULL;
 	api_fill_job(daemon, spec, &record->job);
 	replace_string(&record->name, spec->name);

@@ -87,6 +87,7 @@ static int change(struct request_context *request, struct record *record,
 	if (r < 0)
 		return r;
 	record->cancel_if_never = spec->cancel_if_never;
+	record->notify = spec->notify;
 	api_fill_job(request->daemon, spec, &changed);
 	turn_update(request->daemon, record, &changed, spec->name, text, detail);
 	return 0;

@@ -7,6 +7,7 @@
  */
 #include "daemon/config.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -240,6 +241,81 @@ static int parse_log_max(struct config *config, const char *value, struct err *e
 	return bytes_parse(value, &config->log_max_bytes, err);
 }
 
+/* A text, "none" for none. */
+static int parse_text(const char *value, char *ret_text, size_t size, struct err *err)
+{
+	if (strlen(value) >= size)
+		return err_set(err, -EINVAL, "longer than %zu bytes", size - 1);
+	snprintf(ret_text, size, "%s", STREQ(value, "none") ? "" : value);
+	return 0;
+}
+
+/* An absolute path, or "none". */
+static int parse_path(const char *value, char *ret_path, size_t size, struct err *err)
+{
+	if (value[0] != '/' && !STREQ(value, "none"))
+		return err_set(err, -EINVAL, "'%s' is no absolute path; write /... or none", value);
+	return parse_text(value, ret_path, size, err);
+}
+
+/* "ADDRESS:PORT" of the loopback interface: who is calling cannot be known there. */
+static int parse_loopback(const char *text, struct sockaddr_storage *ret_address, struct err *err)
+{
+	_cleanup_(free_ptr) char *host = xstrdup(text);
+	struct sockaddr_in *v4 = (struct sockaddr_in *)ret_address;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret_address;
+	char *colon = strrchr(host, ':');
+	int64_t port;
+
+	*ret_address = (struct sockaddr_storage){0};
+	if (!colon || parse_int64(colon + 1, 1, 65535, &port) < 0)
+		return err_set(err, -EINVAL, "'%s' is no address; write 127.0.0.1:9400", text);
+	*colon = '\0';
+	if (STREQ(host, "[::1]")) {
+		*v6 = (struct sockaddr_in6){.sin6_family = AF_INET6,
+					    .sin6_port = htons((uint16_t)port),
+					    .sin6_addr = in6addr_loopback};
+		return 0;
+	}
+	*v4 = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+	if (inet_pton(AF_INET, host, &v4->sin_addr) != 1 || ntohl(v4->sin_addr.s_addr) >> 24 != 127)
+		return err_set(err, -EINVAL,
+			       "'%s' is not of the loopback interface; write 127.0.0.1:PORT or "
+			       "[::1]:PORT, and put a proxy before it for others",
+			       text);
+	return 0;
+}
+
+static int parse_metrics_listen(struct config *config, const char *value, struct err *err)
+{
+	int r = parse_text(value, config->metrics_listen, sizeof(config->metrics_listen), err);
+
+	return r < 0 || !config->metrics_listen[0]
+		       ? r
+		       : parse_loopback(value, &config->metrics_address, err);
+}
+
+static int parse_notify_command(struct config *config, const char *value, struct err *err)
+{
+	return parse_text(value, config->notify_command, sizeof(config->notify_command), err);
+}
+
+static int parse_hooks_dir(struct config *config, const char *value, struct err *err)
+{
+	return parse_path(value, config->hooks_dir, sizeof(config->hooks_dir), err);
+}
+
+static int parse_hook_timeout(struct config *config, const char *value, struct err *err)
+{
+	return parse_span(value, 100, &config->hook_timeout_ms, err);
+}
+
+static int parse_metrics_token_file(struct config *config, const char *value, struct err *err)
+{
+	return parse_path(value, config->metrics_token_file, sizeof(config->metrics_token_file),
+			  err);
+}
+
 static int parse_max_connections(struct config *config, const char *value, struct err *err)
 {
 	return parse_count(value, 1, 100000, &config->max_connections, err);
@@ -300,6 +376,15 @@ const struct config_key config_keys[] = {
 	{"log_max", "0", "how much of each log is kept, about, where a job does not say; 0: all",
 	 parse_log_max},
 	{"max_body", "8M", "size of one request", parse_max_body},
+	{"notify_command", "none", "line for the shell, run as a job's owner, that tells him of it",
+	 parse_notify_command},
+	{"hooks_dir", "none", "directory of programs that are run for each event, as tgpud's user",
+	 parse_hooks_dir},
+	{"hook_timeout", "30s", "time after which either is killed", parse_hook_timeout},
+	{"metrics_listen", "none", "loopback address that serves /metrics: 127.0.0.1:9400",
+	 parse_metrics_listen},
+	{"metrics_token_file", "none", "file with the token that a reader of it must send",
+	 parse_metrics_token_file},
 	{"max_connections", "10000",
 	 "clients connected at a time; at most half of the limit of open files (ulimit -n)",
 	 parse_max_connections},

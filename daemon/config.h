@@ -5,7 +5,11 @@
  */
 #pragma once
 
+#include <sys/socket.h>
+
 #include "scheduler/core.h"
+
+#define CONFIG_TEXT_MAX 1024 /* of a value that is a text, with its NUL */
 
 /* What is done about a job whose GPUs do nothing; each includes the ones above it. */
 enum idle_action {
@@ -31,6 +35,12 @@ struct config {
 	int64_t max_jobs_per_user; /* not ended */
 	int64_t max_body_bytes;	   /* of one request */
 	uint64_t log_max_bytes;	   /* of each log of a job that does not say; 0: no bound */
+	char notify_command[CONFIG_TEXT_MAX]; /* "": none */
+	char hooks_dir[CONFIG_TEXT_MAX];
+	int64_t hook_timeout_ms;
+	char metrics_listen[64];		 /* "": nowhere */
+	struct sockaddr_storage metrics_address; /* the same */
+	char metrics_token_file[CONFIG_TEXT_MAX];
 	int64_t max_connections;
 	int64_t max_connections_per_user;
 };

@@ -14,14 +14,19 @@
 #include "common/hash.h"
 #include "common/paths.h"
 #include "daemon/config.h"
+#include "daemon/metrics.h"
 #include "scheduler/core.h"
 #include "scheduler/depend.h"
 #include "store/store.h"
 
 struct attempt;
+struct event_stream;
+struct hooks;
 struct http;
 struct machine;
+struct metrics_listener;
 struct prober;
+struct stats_walk;
 struct turn;
 
 /* A job that is not over, or the tasks of an array that wait (job.n_tasks). */
@@ -33,6 +38,7 @@ struct record {
 	char boot_id[BOOT_ID_SIZE];
 	struct usage usage;    /* of its GPUs, by its last attempt */
 	int64_t idle_since_ns; /* its GPUs have all been idle since; TIME_UNKNOWN: they are not */
+	uint32_t notify;       /* bits of enum jobspec_event: what its owner is told of */
 	bool idle_told;	       /* ... and that was acted on */
 	struct attempt
 		*attempt; /* the runner of a starting, running or stopping job; NULL: none yet */
@@ -76,9 +82,16 @@ struct daemon {
 	struct prober *prober;
 	struct turn *turn;
 	struct http *http;
+	struct metrics metrics; /* turn.c and the others count; metrics_text.c reads */
+	struct metrics_listener *metrics_listener; /* NULL: there is none */
 	uv_poll_t hint_poll;
 	int hint_fd;
-	int64_t nofile;		 /* the soft limit of open files that jobs get; 0: as it is */
+	int64_t nofile; /* the soft limit of open files that jobs get; 0: as it is */
+	struct hooks *hooks;
+	struct event_stream *event_streams; /* api_events.c: those that are open */
+	uv_timer_t event_heartbeat;
+	struct stats_walk *stats_walks; /* api_stats.c: those under way, the first being walked */
+	uv_idle_t stats_idle;
 	uint64_t illegal_events; /* transitions that job_apply refused: a defect when not 0 */
 };
 

@@ -24,6 +24,7 @@
 
 #include "common/buf.h"
 #include "common/log.h"
+#include "daemon/events.h"
 #include "daemon/listen.h"
 
 #define WAIT_MS		    30000
@@ -239,24 +240,44 @@ static void unpark(struct http *http, struct pending *pending)
 	MHD_resume_connection(pending->context.connection);
 }
 
-static enum MHD_Result send_answer(struct pending *pending)
+/* The reply as text. A path or a name of this machine's may hold what is no text. */
+static char *reply_text(struct request_context *context)
 {
-	char *text = json_dumps(pending->context.reply, JSON_COMPACT);
+	char *text = json_dumps(context->reply, JSON_COMPACT);
+
+	if (text)
+		return text;
+	http_fail(context, 500, "the answer holds bytes that are not UTF-8");
+	return json_dumps(context->reply, JSON_COMPACT);
+}
+
+static struct MHD_Response *json_response(struct request_context *context)
+{
+	char *text = reply_text(context);
 	struct MHD_Response *response;
-	enum MHD_Result r;
 	size_t len;
 
-	if (!text) { /* a path or a name of this machine's that is no text */
-		http_fail(&pending->context, 500, "the answer holds bytes that are not UTF-8");
-		text = json_dumps(pending->context.reply, JSON_COMPACT);
-	}
 	len = strlen(text);
 	text = xreallocarray(text, len + 2, 1);
 	memcpy(text + len, "\n", 2);
 	response = MHD_create_response_from_buffer(len + 1, text, MHD_RESPMEM_MUST_FREE);
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
-	r = MHD_queue_response(pending->context.connection, (unsigned)pending->context.status,
-			       response);
+	return response;
+}
+
+static enum MHD_Result send_answer(struct pending *pending)
+{
+	struct request_context *context = &pending->context;
+	struct MHD_Response *response = TAKE_PTR(context->response);
+	unsigned hundreds;
+	enum MHD_Result r;
+
+	if (!response)
+		response = json_response(context);
+	hundreds = (unsigned)context->status / 100;
+	if (hundreds < ARRAY_SIZE(context->daemon->metrics.answers))
+		context->daemon->metrics.answers[hundreds]++;
+	r = MHD_queue_response(context->connection, (unsigned)context->status, response);
 	MHD_destroy_response(response);
 	return r;
 }
@@ -306,6 +327,10 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 		return;
 	json_decref(pending->context.reply);
 	json_decref(pending->context.result);
+	if (pending->context.response) /* its client left before */
+		MHD_destroy_response(pending->context.response);
+	if (pending->context.release)
+		pending->context.release(pending->context.state);
 	free(pending->context.groups);
 	buf_finish(&pending->body);
 	free(pending);
@@ -357,12 +382,19 @@ static bool can_answer(struct http *http, struct pending *pending)
 	return pending->route->reply(context) == 0;
 }
 
+void http_run_soon(struct daemon *daemon)
+{
+	uv_timer_start(&daemon->http->timer, on_timer, 0, 0);
+}
+
 void http_reply(struct daemon *daemon)
 {
 	struct http *http = daemon->http;
 	int64_t first_ms = INT64_MAX, now_ms = (int64_t)uv_now(&daemon->loop);
 	bool resumed = false;
 
+	if (http)
+		events_wake(daemon);
 	if (!http || !http->parked)
 		return;
 	for (struct pending *pending = http->parked, *next; pending; pending = next) {
@@ -378,7 +410,7 @@ void http_reply(struct daemon *daemon)
 		uv_timer_start(&http->deadline, on_deadline,
 			       first_ms > now_ms ? (uint64_t)(first_ms - now_ms) : 0, 0);
 	if (resumed)
-		uv_timer_start(&http->timer, on_timer, 0, 0);
+		http_run_soon(daemon);
 }
 
 static void on_accept(void *ctx, int fd)
@@ -438,6 +470,7 @@ void http_destroy(struct daemon *daemon)
 	if (!http)
 		return;
 	http->stopping = true;
+	events_finish(daemon);
 	while (http->parked) {
 		http_fail(&http->parked->context, 503, STOPPING);
 		unpark(http, http->parked);

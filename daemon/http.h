@@ -27,8 +27,11 @@ struct request_context {
 	bool expired;		/* ... or once it has waited long enough */
 	uint64_t result_id;	/* for a route's fold to tell its reply: a job */
 	json_t *result;		/* likewise: owned reference */
-	int status;		/* of the reply; 0 until known */
-	json_t *reply;		/* owned reference */
+	void *state;		/* a route's own while the request lives ... */
+	void (*release)(void *state);  /* ... and how it ends; NULL: there is none */
+	int status;		       /* of the reply; 0 until known */
+	json_t *reply;		       /* owned reference */
+	struct MHD_Response *response; /* owned: instead of `reply`; NULL */
 };
 
 #define HTTP_WAIT 1 /* route->reply: nothing new yet; park again */
@@ -50,6 +53,9 @@ void http_destroy(struct daemon *daemon);
 
 /* Answer what can be answered; called by the turn after its commit. */
 void http_reply(struct daemon *daemon);
+
+/* Let the library look at its connections soon: one has been resumed. */
+void http_run_soon(struct daemon *daemon);
 
 /* Set an error reply. */
 void http_fail(struct request_context *request, int status, const char *fmt, ...) PRINTF_LIKE(3, 4);

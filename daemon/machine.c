@@ -234,6 +234,7 @@ void machine_fold_report(struct daemon *daemon, struct gpu_report *report)
 	uint32_t simulated_cpus = (uint32_t)report->n_gpus * SIMULATED_CPUS_PER_GPU;
 	_cleanup_(gpu_report_finish) struct gpu_report before = machine->report;
 
+	daemon->metrics.probe_reports++;
 	machine->report = *report;
 	*report = (struct gpu_report){0};
 	machine->silent = false;
@@ -254,6 +255,7 @@ void machine_fold_silence(struct daemon *daemon, const char *reason)
 {
 	log_warn("the GPU probe fails; GPUs that are not in use are not handed out reason=\"%s\"",
 		 reason);
+	daemon->metrics.probe_failures++;
 	daemon->machine->silent = true;
 	machine_update_ledger(daemon);
 }

@@ -48,6 +48,10 @@ void machine_learn(struct daemon *daemon);
 /* Act on what the last report says anew about broken GPUs. */
 void machine_fold_faults(struct daemon *daemon);
 
+/* The job that holds a slot; 0: none. The state of its GPU as the API names it. */
+uint64_t machine_job_on(const struct daemon *daemon, unsigned slot);
+const char *machine_gpu_state(const struct daemon *daemon, unsigned slot);
+
 /* Add what the running jobs made of their GPUs since the report `before`. */
 void machine_fold_usage(struct daemon *daemon, const struct gpu_report *before);
 

@@ -20,7 +20,7 @@ static json_t *printable_string(const char *text)
 	return string ? string : json_string("?");
 }
 
-static uint64_t job_on_slot(const struct daemon *daemon, unsigned slot)
+uint64_t machine_job_on(const struct daemon *daemon, unsigned slot)
 {
 	size_t n;
 	struct running *const *running = sched_running(daemon->sched, &n);
@@ -77,8 +77,10 @@ static void add_attributes(json_t *object, const struct gpu_info *gpu)
 	json_object_set_new(object, "xid", known_integer(gpu->xid));
 }
 
-static const char *state_name(const struct node *node, unsigned slot)
+const char *machine_gpu_state(const struct daemon *daemon, unsigned slot)
 {
+	const struct node *node = machine_node(daemon);
+
 	if (node->taken & (UINT64_C(1) << slot) && node->gpus[slot].condition == GPU_READY)
 		return "allocated";
 	return gpu_condition_name(node->gpus[slot].condition);
@@ -106,9 +108,9 @@ json_t *machine_gpu_json(const struct daemon *daemon, unsigned slot)
 
 	json_object_set_new(object, "slot", json_integer(slot));
 	json_object_set_new(object, "uuid", json_string(daemon->machine->slots[slot].uuid));
-	json_object_set_new(object, "state", json_string(state_name(node, slot)));
+	json_object_set_new(object, "state", json_string(machine_gpu_state(daemon, slot)));
 	json_object_set_new(object, "reason", json_string(node->gpus[slot].reason));
-	json_object_set_new(object, "job", job_or_null(job_on_slot(daemon, slot)));
+	json_object_set_new(object, "job", job_or_null(machine_job_on(daemon, slot)));
 	add_attributes(object, gpu ? gpu : &gone);
 	json_object_set_new(object, "processes", processes_json(daemon, gpu ? gpu : &gone));
 	return object;
@@ -175,7 +177,7 @@ json_t *machine_counts_json(const struct daemon *daemon)
 	json_t *counts = json_object();
 
 	for (unsigned i = 0; i < node->n_gpus; i++) {
-		const char *state = state_name(node, i);
+		const char *state = machine_gpu_state(daemon, i);
 		json_int_t n = json_integer_value(json_object_get(counts, state));
 
 		json_object_set_new(counts, state, json_integer(n + 1));

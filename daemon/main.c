@@ -26,9 +26,11 @@
 #include "daemon/check_store.h"
 #include "daemon/daemon.h"
 #include "daemon/history.h"
+#include "daemon/hook.h"
 #include "daemon/http.h"
 #include "daemon/launch.h"
 #include "daemon/machine.h"
+#include "daemon/metrics_listen.h"
 #include "daemon/prober.h"
 #include "daemon/recover.h"
 #include "daemon/turn.h"
@@ -256,6 +258,7 @@ static int set_up(struct daemon *daemon, const struct options *options, struct e
 			 "the configuration says cgroup = none");
 	daemon->sched = sched_create(&daemon->config.sched);
 	daemon->depend = depend_create();
+	hook_create(daemon);
 	turn_create(daemon);
 	machine_create(daemon);
 	r = launch_init(daemon, err);
@@ -320,6 +323,8 @@ static int serve(struct daemon *daemon, struct options *options, struct err *err
 	if (daemon->stopping)
 		return 0;
 	r = http_create(daemon, err);
+	if (r == 0)
+		r = metrics_listen_create(daemon, err);
 	if (r < 0)
 		return r;
 	log_info("ready socket=%s jobs=%u gpus=%zu source=%s", daemon->paths.socket,
@@ -334,7 +339,9 @@ static void tear_down(struct daemon *daemon)
 {
 	struct record *record, *next;
 
+	hook_destroy(daemon);
 	http_destroy(daemon);
+	metrics_listen_destroy(daemon);
 	prober_destroy(daemon);
 	launch_finish_all(daemon);
 	turn_destroy(daemon);

@@ -107,6 +107,7 @@ struct record *record_split(struct daemon *daemon, struct record *record, uint32
 	rest->job.array_index += n;
 	rest->after = record->after ? xstrdup(record->after) : NULL;
 	rest->cancel_if_never = record->cancel_if_never;
+	rest->notify = record->notify;
 	replace_string(&rest->name, record->name);
 	replace_string(&rest->message, record->message);
 	return rest;

@@ -55,13 +55,17 @@ void launch_recover(struct daemon *daemon, struct record *record)
 	attempt_look(attempt);
 }
 
-/* What only the spec tells: the GPU type, which is a number of this run, and dependencies. */
+/* What only the spec tells: the GPU type, which is a number of this run; dependencies; whom to
+ * tell. */
 static int restore_from_spec(struct daemon *daemon, struct record *record, const char *text)
 {
 	json_t *spec = json_loads(text ? text : "", 0, NULL);
 	const char *type = json_string_value(json_object_get(spec, "gpu_type"));
 	const char *after = json_string_value(json_object_get(spec, "after"));
+	const char *notify = json_string_value(json_object_get(spec, "notify"));
 
+	if (notify)
+		(void)jobspec_events_parse(notify, &record->notify);
 	record->job.request.gpu_type = ledger_intern_type(sched_ledger(daemon->sched), type);
 	record->after = after ? xstrdup(after) : NULL;
 	record->cancel_if_never = json_is_true(json_object_get(spec, "cancel_if_never"));

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "common/log.h"
+#include "daemon/announce.h"
 #include "daemon/depends.h"
 #include "daemon/http.h"
 #include "daemon/launch.h"
@@ -87,6 +88,7 @@ void turn_submit(struct daemon *daemon, struct record *record)
 {
 	record->is_new = true;
 	add_event(daemon->turn, record->job.id, record->job.submit_ns, "submit", "");
+	daemon->metrics.submitted += record->job.n_tasks;
 	turn_touch(daemon, record);
 	if (job_is_eligible(&record->job))
 		enqueue(daemon, record);
@@ -242,6 +244,7 @@ int turn_apply(struct daemon *daemon, struct record *record, struct job_event *e
 			  job_state_name(from), job_event_name(event->type));
 		return JOB_ILLEGAL;
 	}
+	metrics_add_event(&daemon->metrics, job, event);
 	tell_scheduler(daemon, record, was_eligible, from, event->time_ns);
 	if (had_gpus && !job_state_has_gpus(job->state))
 		end_attempt(daemon, record, &held, detail);
@@ -329,15 +332,22 @@ static void preempt(struct daemon *daemon, const struct decision *decision, int6
 	turn_apply(daemon, record, &stop, detail);
 }
 
+static double seconds_since(int64_t began_ns)
+{
+	return (double)(clock_mono_ns() - began_ns) / NS_PER_S;
+}
+
 static void decide(struct daemon *daemon)
 {
 	_cleanup_(decisions_finish) struct decisions decisions = {0};
-	int64_t now_ns = clock_wall_ns();
+	int64_t now_ns = clock_wall_ns(), began_ns;
 
 	settle(daemon);
 	if (!daemon->turn->want_pass)
 		return;
+	began_ns = clock_mono_ns();
 	sched_pass(daemon->sched, now_ns, &decisions);
+	histogram_add(&daemon->metrics.pass, histogram_bounds_work, seconds_since(began_ns));
 	daemon->turn->forecast_is_stale = true;
 	for (size_t i = 0; i < decisions.n; i++)
 		if (decisions.items[i].kind == DECISION_START)
@@ -386,6 +396,7 @@ static void commit(struct daemon *daemon)
 		.drains = turn->drains,
 		.n_drains = turn->n_drains,
 	};
+	int64_t began_ns = clock_mono_ns();
 	struct err err = {0};
 
 	fill_rows(turn, &batch, rows);
@@ -395,6 +406,7 @@ static void commit(struct daemon *daemon)
 			  err.msg);
 		_exit(1); /* as a crash would: recovery knows how to go on from the last commit */
 	}
+	histogram_add(&daemon->metrics.commit, histogram_bounds_work, seconds_since(began_ns));
 	for (size_t i = 0; i < turn->n_dirty; i++)
 		turn->dirty[i]->job.revision = daemon->revision;
 }
@@ -455,6 +467,7 @@ static void run(struct daemon *daemon)
 		if (turn->n_dirty == 0 && turn->n_drains == 0)
 			break;
 		commit(daemon);
+		announce_events(daemon, turn->events, turn->n_events);
 		forget_written(turn);
 		http_reply(daemon);
 		act(daemon);

@@ -4,8 +4,8 @@
  *
  * Invariants: `entries` is sorted by id; a batch is checked as a whole before anything of it can no
  * longer be taken back. Deliberately not here: durability, and any index on states, so a walk looks
- * at every job in the range of ids. Cost: a commit is O(log n) per row while ids grow, a walk O(n).
- * Read next: sqlite.c.
+ * at every job in the range of ids, and a history at every event. Cost: a commit is O(log n) per
+ * row while ids grow, a walk O(n). Read next: sqlite.c.
  */
 #include <assert.h>
 #include <errno.h>
@@ -16,10 +16,8 @@
 #include "store/store.h"
 
 struct entry {
-	struct store_row row;	    /* strings owned here */
-	struct store_event *events; /* strings owned here */
-	size_t n_events, events_capacity;
-	char *user_key; /* "uid/key", owned; NULL without a key */
+	struct store_row row; /* strings owned here */
+	char *user_key;	      /* "uid/key", owned; NULL without a key */
 	UT_hash_handle hh;
 };
 
@@ -28,6 +26,8 @@ struct memory_store {
 	struct entry **entries; /* by id */
 	size_t n_entries, capacity;
 	struct entry *keyed;	    /* by user_key */
+	struct store_event *events; /* of all jobs, oldest first; strings owned here */
+	size_t n_events, events_capacity;
 	struct store_drain *drains; /* strings owned here; a drained GPU each */
 	size_t n_drains, drains_capacity;
 	uint64_t last_id, revision;
@@ -79,11 +79,6 @@ static struct entry *entry_create(const struct store_row *row, uint64_t revision
 
 static void entry_destroy(struct entry *entry)
 {
-	for (size_t i = 0; i < entry->n_events; i++) {
-		free((char *)entry->events[i].event);
-		free((char *)entry->events[i].detail);
-	}
-	free(entry->events);
 	free((char *)entry->row.name);
 	free((char *)entry->row.spec);
 	free((char *)entry->row.owner);
@@ -178,11 +173,15 @@ static int check_known(const struct memory_store *memory, const struct store_bat
 	return 0;
 }
 
-static void add_event(struct entry *entry, const struct store_event *event)
+static void add_event(struct memory_store *memory, const struct store_event *event,
+		      uint64_t revision, uint64_t n)
 {
-	xgrow(&entry->events, &entry->events_capacity, entry->n_events + 1, sizeof(*entry->events));
-	entry->events[entry->n_events++] = (struct store_event){
+	xgrow(&memory->events, &memory->events_capacity, memory->n_events + 1,
+	      sizeof(*memory->events));
+	memory->events[memory->n_events++] = (struct store_event){
 		.job = event->job,
+		.revision = revision,
+		.n = n,
 		.time_ns = event->time_ns,
 		.event = xstrdup(event->event),
 		.detail = xstrdup(event->detail),
@@ -242,7 +241,7 @@ static int memory_commit(struct store *store, const struct store_batch *batch,
 	for (size_t i = 0; i < batch->n_updates; i++)
 		update(memory, &batch->updates[i], revision);
 	for (size_t i = 0; i < batch->n_events; i++)
-		add_event(find_entry(memory, batch->events[i].job), &batch->events[i]);
+		add_event(memory, &batch->events[i], revision, i);
 	for (size_t i = 0; i < batch->n_drains; i++)
 		set_drain(memory, &batch->drains[i]);
 	*ret_revision = memory->revision = revision;
@@ -288,12 +287,32 @@ static int memory_walk(struct store *store, const struct store_filter *filter, s
 static int memory_walk_events(struct store *store, uint64_t job, store_event_fn *fn, void *ctx,
 			      struct err *err)
 {
-	const struct entry *entry = find_entry(memory_of(store), job);
+	const struct memory_store *memory = memory_of(store);
 	int r = 0;
 
 	(void)err;
-	for (size_t i = 0; entry && i < entry->n_events && r == 0; i++)
-		r = fn(ctx, &entry->events[i]);
+	for (size_t i = 0; i < memory->n_events && r == 0; i++)
+		if (memory->events[i].job == job)
+			r = fn(ctx, &memory->events[i]);
+	return r;
+}
+
+static int memory_walk_log(struct store *store, uint64_t revision, uint64_t n, size_t limit,
+			   store_event_fn *fn, void *ctx, struct err *err)
+{
+	const struct memory_store *memory = memory_of(store);
+	size_t found = 0;
+	int r = 0;
+
+	(void)err;
+	for (size_t i = 0; i < memory->n_events && found < limit && r == 0; i++) {
+		const struct store_event *event = &memory->events[i];
+
+		if (event->revision < revision || (event->revision == revision && event->n <= n))
+			continue;
+		r = fn(ctx, event);
+		found++;
+	}
 	return r;
 }
 
@@ -334,6 +353,11 @@ static void memory_close(struct store *store)
 	HASH_CLEAR(hh, memory->keyed);
 	for (size_t i = 0; i < memory->n_entries; i++)
 		entry_destroy(memory->entries[i]);
+	for (size_t i = 0; i < memory->n_events; i++) {
+		free((char *)memory->events[i].event);
+		free((char *)memory->events[i].detail);
+	}
+	free(memory->events);
 	for (size_t i = 0; i < memory->n_drains; i++)
 		store_drain_finish(&memory->drains[i]);
 	free(memory->drains);
@@ -346,6 +370,7 @@ static const struct store_ops memory_ops = {
 	.commit = memory_commit,
 	.walk = memory_walk,
 	.walk_events = memory_walk_events,
+	.walk_log = memory_walk_log,
 	.walk_drains = memory_walk_drains,
 	.find_key = memory_find_key,
 	.last = memory_last,

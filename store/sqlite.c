@@ -47,7 +47,11 @@ static const char *const texts[STMT_COUNT] = {
 	[STMT_FIND_KEY] = "SELECT id FROM job WHERE uid = ?1 AND key = ?2",
 };
 
-#define WALK_EVENTS "SELECT time_ns, event, detail FROM event WHERE job = ?1 ORDER BY revision, n"
+#define EVENT_COLUMNS "job, revision, n, time_ns, event, detail"
+#define WALK_EVENTS   "SELECT " EVENT_COLUMNS " FROM event WHERE job = ?1 ORDER BY revision, n"
+#define WALK_LOG                                                         \
+	"SELECT " EVENT_COLUMNS " FROM event INDEXED BY event_revision " \
+	"WHERE (revision, n) > (?1, ?2) ORDER BY revision, n LIMIT ?3"
 
 /* Which tree leads to the jobs: the active ones', one user's, or all by id. */
 enum walk_path { WALK_ALL, WALK_FINAL, WALK_ACTIVE, WALK_USER, WALK_USER_FINAL, WALK_PATH_COUNT };
@@ -57,7 +61,7 @@ struct sqlite_store {
 	sqlite3 *db;
 	uint64_t last_id, revision;
 	sqlite3_stmt *stmts[STMT_COUNT];
-	sqlite3_stmt *walk_events;
+	sqlite3_stmt *walk_events, *walk_log;
 	sqlite3_stmt *walks[WALK_PATH_COUNT *
 			    4]; /* by walk_slot(); prepared when first needed, NULL while in use */
 };
@@ -365,17 +369,19 @@ static int sqlite_walk(struct store *store, const struct store_filter *filter, s
 	return r;
 }
 
-static int walk_event_rows(struct sqlite_store *sqlite, sqlite3_stmt *stmt, uint64_t job,
-			   store_event_fn *fn, void *ctx, struct err *err)
+static int walk_event_rows(struct sqlite_store *sqlite, sqlite3_stmt *stmt, store_event_fn *fn,
+			   void *ctx, struct err *err)
 {
 	int code, r;
 
 	while ((code = sqlite3_step(stmt)) == SQLITE_ROW) {
-		const char *text = (const char *)sqlite3_column_text(stmt, 1);
-		const char *detail = (const char *)sqlite3_column_text(stmt, 2);
+		const char *text = (const char *)sqlite3_column_text(stmt, 4);
+		const char *detail = (const char *)sqlite3_column_text(stmt, 5);
 		struct store_event event = {
-			.job = job,
-			.time_ns = sqlite3_column_int64(stmt, 0),
+			.job = (uint64_t)sqlite3_column_int64(stmt, 0),
+			.revision = (uint64_t)sqlite3_column_int64(stmt, 1),
+			.n = (uint64_t)sqlite3_column_int64(stmt, 2),
+			.time_ns = sqlite3_column_int64(stmt, 3),
 			.event = text ? text : "",
 			.detail = detail ? detail : "",
 		};
@@ -397,8 +403,25 @@ static int sqlite_walk_events(struct store *store, uint64_t job, store_event_fn 
 	if (r < 0)
 		return r;
 	sqlite3_bind_int64(stmt, 1, (int64_t)job);
-	r = walk_event_rows(sqlite, stmt, job, fn, ctx, err);
+	r = walk_event_rows(sqlite, stmt, fn, ctx, err);
 	put_back_stmt(&sqlite->walk_events, stmt);
+	return r;
+}
+
+static int sqlite_walk_log(struct store *store, uint64_t revision, uint64_t n, size_t limit,
+			   store_event_fn *fn, void *ctx, struct err *err)
+{
+	struct sqlite_store *sqlite = sqlite_of(store);
+	sqlite3_stmt *stmt = NULL;
+	int r = take_stmt(sqlite, &sqlite->walk_log, WALK_LOG, &stmt, err);
+
+	if (r < 0)
+		return r;
+	sqlite3_bind_int64(stmt, 1, id_bound(revision));
+	sqlite3_bind_int64(stmt, 2, id_bound(n));
+	sqlite3_bind_int64(stmt, 3, id_bound(limit));
+	r = walk_event_rows(sqlite, stmt, fn, ctx, err);
+	put_back_stmt(&sqlite->walk_log, stmt);
 	return r;
 }
 
@@ -442,6 +465,7 @@ static void sqlite_close(struct store *store)
 	for (size_t i = 0; i < ARRAY_SIZE(sqlite->walks); i++)
 		sqlite3_finalize(sqlite->walks[i]);
 	sqlite3_finalize(sqlite->walk_events);
+	sqlite3_finalize(sqlite->walk_log);
 	sqlite3_close(sqlite->db);
 	free(sqlite);
 }
@@ -451,6 +475,7 @@ static const struct store_ops sqlite_ops = {
 	.commit = sqlite_commit,
 	.walk = sqlite_walk,
 	.walk_events = sqlite_walk_events,
+	.walk_log = sqlite_walk_log,
 	.walk_drains = sqlite_walk_drains,
 	.find_key = sqlite_find_key,
 	.last = sqlite_last,

@@ -85,6 +85,17 @@ void store_drain_finish(struct store_drain *drain)
 	*drain = (struct store_drain){0};
 }
 
+int store_walk_log(struct store *store, uint64_t revision, uint64_t n, size_t limit,
+		   store_event_fn *fn, void *ctx, struct err *err)
+{
+	int r;
+
+	store->n_walks++;
+	r = store->ops->walk_log(store, revision, n, limit, fn, ctx, err);
+	store->n_walks--;
+	return r;
+}
+
 int store_walk_drains(struct store *store, store_drain_fn *fn, void *ctx, struct err *err)
 {
 	int r;

@@ -40,12 +40,14 @@ struct store_row {
 	struct usage usage;	    /* of its GPUs, by its last attempt */
 };
 
-/* One line of a job's history. */
+/* One line of a job's history. Its place in the history of all is (revision, n). */
 struct store_event {
 	uint64_t job;
 	int64_t time_ns;
 	const char *event;  /* job_event_name(), or "submit" */
 	const char *detail; /* "" or a sentence */
+	uint64_t revision;  /* of its commit, and its position there: in events handed out */
+	uint64_t n;
 };
 
 /* A GPU taken out of service, or put back. */
@@ -98,6 +100,8 @@ struct store_ops {
 		    void *ctx, struct err *err);
 	int (*walk_events)(struct store *store, uint64_t job, store_event_fn *fn, void *ctx,
 			   struct err *err);
+	int (*walk_log)(struct store *store, uint64_t revision, uint64_t n, size_t limit,
+			store_event_fn *fn, void *ctx, struct err *err);
 	int (*walk_drains)(struct store *store, store_drain_fn *fn, void *ctx, struct err *err);
 	int (*find_key)(struct store *store, uint32_t uid, const char *key, uint64_t *ret_id);
 	int (*last)(struct store *store, uint64_t *ret_id, uint64_t *ret_revision, struct err *err);
@@ -143,6 +147,11 @@ int store_walk(struct store *store, const struct store_filter *filter, store_row
 /* Walk one job's history, oldest first. */
 int store_walk_events(struct store *store, uint64_t job, store_event_fn *fn, void *ctx,
 		      struct err *err);
+
+/* Walk what happened to all jobs after the n-th event of `revision`, oldest first, at most `limit`
+ * events. n UINT64_MAX: after all of that revision. */
+int store_walk_log(struct store *store, uint64_t revision, uint64_t n, size_t limit,
+		   store_event_fn *fn, void *ctx, struct err *err);
 
 /* Walk the drained GPUs. */
 int store_walk_drains(struct store *store, store_drain_fn *fn, void *ctx, struct err *err);

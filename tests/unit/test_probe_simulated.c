@@ -154,6 +154,8 @@ static void refuses_with_file_line_and_remedy(void **state)
 		{"gpu\nused gpu=1 mem=1G\n", "gpu=1: there are 1 GPUs above"},
 		{"gpu\nused mem=1G\n", "used: say which GPU: gpu=0"},
 		{"gpu\nused gpu=0\n", "say how much"},
+		{"gpu\nload gpu=0 util=101\n", "util=101: must be a number from 0 to 100"},
+		{"gpu\nload gpu=0 power=3\n", "\"power=3\" has no meaning on a load line"},
 		{"gpu\nprocess gpu=0\n", "say which process: pid="},
 		{"gpu\nprocess gpu=0 pid=1 kind=Z\n", "kind=Z: must be C"},
 		{"gpu\nhealth gpu=0\n", "must be ok, unhealthy or lost"},

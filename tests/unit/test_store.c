@@ -404,6 +404,44 @@ static int stop_at_2(void *ctx, const struct store_row *row)
 	return row->job.id == 2 ? 42 : 0;
 }
 
+static int add_logged(void *ctx, const struct store_event *event)
+{
+	buf_printf(ctx, "%lu.%lu:%lu:%s ", event->revision, event->n, event->job, event->event);
+	return 0;
+}
+
+static void assert_log(struct fixture *f, uint64_t revision, uint64_t n, size_t limit,
+		       const char *want)
+{
+	_cleanup_(buf_finish) struct buf got = {0};
+
+	assert_int_equal(store_walk_log(f->store, revision, n, limit, add_logged, &got, NULL), 0);
+	assert_string_equal(buf_get(&got), want);
+}
+
+static void test_the_log_is_of_all_jobs_in_order(void **state)
+{
+	struct fixture *f = *state;
+	struct store_row rows[] = {make_row(1, JOB_QUEUED), make_row(2, JOB_QUEUED)};
+	struct store_event first[] = {{2, 5, "b", ""}, {1, 6, "a", ""}};
+	struct store_event second[] = {{1, 7, "c", ""}, {1, 8, "d", ""}, {2, 9, "e", ""}};
+	struct store_batch batch = {
+		.inserts = rows, .n_inserts = 2, .events = first, .n_events = 2};
+	uint64_t revision;
+
+	assert_log(f, 0, 0, 10, "");
+	assert_int_equal(store_commit(f->store, &batch, &revision, NULL), 0);
+	batch = (struct store_batch){.events = second, .n_events = 3};
+	assert_int_equal(store_commit(f->store, &batch, &revision, NULL), 0);
+	assert_log(f, 0, UINT64_MAX, 10, "1.0:2:b 1.1:1:a 2.0:1:c 2.1:1:d 2.2:2:e ");
+	assert_log(f, 0, UINT64_MAX, 3, "1.0:2:b 1.1:1:a 2.0:1:c ");
+	assert_log(f, 1, 0, 10, "1.1:1:a 2.0:1:c 2.1:1:d 2.2:2:e ");
+	assert_log(f, 1, UINT64_MAX, 10, "2.0:1:c 2.1:1:d 2.2:2:e ");
+	assert_log(f, 2, 1, 10, "2.2:2:e ");
+	assert_log(f, 2, 2, 10, "");
+	assert_log(f, UINT64_MAX, UINT64_MAX, 10, "");
+}
+
 static int stop_at_event(void *ctx, const struct store_event *event)
 {
 	(void)ctx;
@@ -597,6 +635,7 @@ int main(void)
 		BOTH(test_keys_are_unique_per_user),
 		BOTH(test_refused_batches_leave_nothing),
 		BOTH(test_history_is_oldest_first),
+		BOTH(test_the_log_is_of_all_jobs_in_order),
 		BOTH(test_filters),
 		BOTH(test_callback_stops_the_walk),
 		BOTH(test_a_walk_within_a_walk),

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/* tgpu stats: what became of the jobs of a span of time, how long they waited, what they used. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "cli/client.h"
+#include "cli/command.h"
+#include "cli/field.h"
+#include "cli/format.h"
+#include "common/clock.h"
+#include "common/duration.h"
+
+static const struct option_desc options[] = {
+	{"since", 0, OPTION_VALUE, "TIME",
+	 "jobs that ended after this, or within the last 7d (a span)", NULL},
+	{"by", 0, OPTION_VALUE, "WHAT", "in groups: user, name or day", NULL},
+	{"csv", 0, OPTION_FLAG, NULL, "print a line of comma-separated values per group", NULL},
+	{"json", 0, OPTION_FLAG, NULL, "print the daemon's answer as JSON", NULL},
+};
+
+static const struct table_column columns[] = {
+	{"", false, 8},		{"JOBS", true, 0},     {"OK", true, 0},	       {"FAILED", true, 0},
+	{"CANCELLED", true, 0}, {"WAIT", true, 0},     {"P50", true, 0},       {"P95", true, 0},
+	{"RUN", true, 0},	{"SLOWDOWN", true, 0}, {"GPU-HOURS", true, 0}, {"LOAD", true, 0},
+	{"ENERGY", true, 0},
+};
+
+/* "-7d" is a span back from now, "7d" as well; anything else a point in time. */
+static int parse_since(const char *text, int64_t *ret_ms, struct err *err)
+{
+	int64_t now_ns = clock_wall_ns(), span_ms, at_ns;
+
+	if (duration_parse(text, &span_ms, NULL) == 0) {
+		*ret_ms = now_ns / NS_PER_MS - span_ms;
+		return *ret_ms > 0 ? 0 : err_set(err, -EINVAL, "--since %.40s: too long ago", text);
+	}
+	if (time_parse(text, now_ns, &at_ns, err) < 0)
+		return err_wrap(err, "--since");
+	*ret_ms = at_ns / NS_PER_MS;
+	return 0;
+}
+
+/* The label of a group: a user by name. */
+static const char *label_of(const json_t *group, const char *by)
+{
+	const char *key = field_text(group, "key");
+
+	if (!key[0])
+		return "all";
+	return STREQ(by, "user") && key[0] != '(' ? format_user((uid_t)strtoul(key, NULL, 10))
+						  : key;
+}
+
+static void add_span(struct table *table, const json_t *spread, const char *key)
+{
+	const json_t *value = json_object_get(spread, key);
+	char text[32];
+
+	table_add(table, COLOUR_NONE,
+		  json_is_number(value) ? format_elapsed((int64_t)json_number_value(value), text)
+					: "-");
+}
+
+static void add_real(struct table *table, const json_t *group, const char *key, double unit,
+		     const char *suffix)
+{
+	const json_t *value = json_object_get(group, key);
+
+	if (json_is_number(value))
+		table_addf(table, COLOUR_NONE, "%.1f%s", json_number_value(value) / unit, suffix);
+	else
+		table_add(table, COLOUR_NONE, "-");
+}
+
+static void add_group(struct table *table, const json_t *group, const char *by)
+{
+	static const char *const counts[] = {"jobs", "finished", "failed", "cancelled"};
+	const json_t *wait = json_object_get(group, "wait_ms");
+
+	table_add(table, COLOUR_NONE, label_of(group, by));
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
+		table_addf(table, COLOUR_NONE, "%" PRId64, field_int(group, counts[i], 0));
+	add_span(table, wait, "mean");
+	add_span(table, wait, "p50");
+	add_span(table, wait, "p95");
+	add_span(table, json_object_get(group, "run_ms"), "mean");
+	add_real(table, group, "slowdown", 1, "");
+	add_real(table, group, "gpu_hours", 1, "");
+	add_real(table, group, "utilization_percent", 1, "%");
+	add_real(table, group, "energy_mj", 3.6e9, " kWh");
+}
+
+static void print_table(const json_t *answer)
+{
+	_cleanup_(table_finish) struct table table = {0};
+	const json_t *groups = json_object_get(answer, "groups"), *group;
+	const json_t *allocated = json_object_get(answer, "allocated_ratio");
+	const char *by = field_text(answer, "by");
+	size_t i;
+
+	table_init(&table, columns, ARRAY_SIZE(columns));
+	json_array_foreach (groups, i, group)
+		add_group(&table, group, by);
+	add_group(&table, json_object_get(answer, "total"), by);
+	table_print(&table, stdout, format_width(), format_wants_colour());
+	if (json_is_number(allocated))
+		printf("\n%.1f%% of the time of %" PRId64 " GPUs was given to jobs\n",
+		       100 * json_number_value(allocated), field_int(answer, "gpus", 0));
+}
+
+/* A field as CSV has it: quoted where it must be, empty where unknown. */
+static void put_csv(const char *text)
+{
+	bool plain = text[strcspn(text, ",\"\n\r")] == '\0';
+
+	if (plain) {
+		fputs(text, stdout);
+		return;
+	}
+	putchar('"');
+	for (; *text; text++) {
+		if (*text == '"')
+			putchar('"');
+		putchar(*text);
+	}
+	putchar('"');
+}
+
+static void put_csv_number(const json_t *value)
+{
+	putchar(',');
+	if (json_is_number(value))
+		printf("%.15g", json_number_value(value));
+}
+
+static void print_csv_group(const json_t *group, const char *by)
+{
+	static const char *const numbers[] = {"jobs", "finished", "failed", "cancelled"};
+	static const char *const spreads[] = {"wait_ms", "run_ms"};
+	static const char *const parts[] = {"mean", "p50", "p95", "max"};
+	static const char *const more[] = {"slowdown", "gpu_hours", "utilization_percent",
+					   "energy_mj"};
+
+	put_csv(label_of(group, by));
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		put_csv_number(json_object_get(group, numbers[i]));
+	for (size_t i = 0; i < ARRAY_SIZE(spreads); i++)
+		for (size_t k = 0; k < ARRAY_SIZE(parts); k++)
+			put_csv_number(
+				json_object_get(json_object_get(group, spreads[i]), parts[k]));
+	for (size_t i = 0; i < ARRAY_SIZE(more); i++)
+		put_csv_number(json_object_get(group, more[i]));
+	putchar('\n');
+}
+
+/* The groups; without any, the one line of all. */
+static void print_csv(const json_t *answer)
+{
+	const json_t *groups = json_object_get(answer, "groups"), *group;
+	const char *by = field_text(answer, "by");
+	size_t i;
+
+	puts("group,jobs,finished,failed,cancelled,wait_mean_ms,wait_p50_ms,wait_p95_ms,wait_max_"
+	     "ms,"
+	     "run_mean_ms,run_p50_ms,run_p95_ms,run_max_ms,slowdown,gpu_hours,utilization_percent,"
+	     "energy_mj");
+	json_array_foreach (groups, i, group)
+		print_csv_group(group, by);
+	if (STREQ(by, "nothing"))
+		print_csv_group(json_object_get(answer, "total"), by);
+}
+
+static int run(const struct options *opts, struct err *err)
+{
+	_cleanup_(client_close) struct client client = {0};
+	_cleanup_(client_json_unref) json_t *answer = NULL;
+	const char *since = options_get(opts, "since"), *by = options_get(opts, "by");
+	int64_t since_ms = 0;
+	int r = since ? parse_since(since, &since_ms, err) : 0;
+
+	if (by && !STREQ(by, "user") && !STREQ(by, "name") && !STREQ(by, "day"))
+		r = err_set(err, -EINVAL, "--by %.40s: write user, name or day", by);
+	if (r == 0)
+		r = client_open(&client, CLIENT_START, err);
+	if (r == 0)
+		r = client_get(&client, &answer, err, "/v1/stats?since_ms=%" PRId64 "%s%s",
+			       since_ms, by ? "&by=" : "", by ? by : "");
+	if (r < 0)
+		return r;
+	if (options_has(opts, "json"))
+		field_print_json(answer);
+	else if (options_has(opts, "csv"))
+		print_csv(answer);
+	else
+		print_table(answer);
+	return EXIT_DONE;
+}
+
+const struct command command_stats = {
+	.name = "stats",
+	.usage = "[OPTIONS]",
+	.summary = "show what became of jobs: waits, ends, GPU time, energy",
+	.details = "WAIT is from submit to start, with its median and 95th percentile; SLOWDOWN "
+		   "how many\n"
+		   "times longer a job took than it ran (10 s at least). LOAD and ENERGY are of "
+		   "the GPUs\n"
+		   "of ended jobs, as far as they are known.\n",
+	.examples = "  tgpu stats --since 7d --by user\n"
+		    "  tgpu stats --since 2026-01-01 --by day --csv\n",
+	.options = options,
+	.n_options = ARRAY_SIZE(options),
+	.run = run,
+};
