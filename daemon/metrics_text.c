@@ -103,6 +103,12 @@ struct shape {
 	enum why_code code;
 };
 
+static bool is_same(const struct request *a, const struct request *b)
+{
+	return a->num_gpus == b->num_gpus && a->cpus == b->cpus && a->mem_bytes == b->mem_bytes &&
+	       a->gpu_mem_bytes == b->gpu_mem_bytes && a->gpu_type == b->gpu_type;
+}
+
 static enum why_code reason_of(struct daemon *daemon, const struct job *job, struct shape *shapes,
 			       size_t *n, int64_t now_ns)
 {
@@ -113,7 +119,7 @@ static enum why_code reason_of(struct daemon *daemon, const struct job *job, str
 	if (job->begin_ns > now_ns)
 		return WHY_BEGIN;
 	for (size_t i = 0; i < *n; i++)
-		if (memcmp(&shapes[i].request, &job->request, sizeof(job->request)) == 0)
+		if (is_same(&shapes[i].request, &job->request))
 			return shapes[i].code;
 	if (*n == SHAPES_MAX)
 		return WHY_NOT_WAITING;
