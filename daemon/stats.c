@@ -36,10 +36,11 @@ static void finish_group(struct stats_group *group)
 
 void stats_finish(struct stats *stats)
 {
-	struct stats_group *group, *next;
+	struct stats_group *group = stats->groups, *next;
 
-	HASH_ITER (hh, stats->groups, group, next) {
-		HASH_DEL(stats->groups, group);
+	HASH_CLEAR(hh, stats->groups); /* the table; the groups are still linked */
+	for (; group; group = next) {
+		next = group->hh.next;
 		finish_group(group);
 		free(group);
 	}
