@@ -261,7 +261,7 @@ static void test_cells(void **state)
 	assert_cells(&model, TOP_GPUS, 1, "1|Simulated GPU|idle|-|-|-/80G|-|-|-");
 	assert_cells(&model, TOP_GPUS, 2, "2||foreign|-|root|-/-|-|-|-");
 	assert_cells(&model, TOP_RUNNING, 0, "2|train|4000000002|running|0,3|30m|1h30m[750]");
-	assert_cells(&model, TOP_RUNNING, 1, "1|eval|root|stopping|-|30m4s|-");
+	assert_cells(&model, TOP_RUNNING, 1, "1|eval|root|stopping|-|30m04s|-");
 	assert_cells(&model, TOP_WAITING, 0, "5|five|4000000001|-3|4|in 35m|needs 4 GPUs, 3 free");
 	assert_cells(&model, TOP_WAITING, 1, "4|Train-4|root|0|0||held");
 	top_model_finish(&model);
