@@ -279,7 +279,7 @@ static void keep(struct sched *sched, size_t at, int64_t now_ns, struct decision
 	struct shape shape = promise->shape;
 
 	sched_book_start(sched, &shape, &promise->waiting, now_ns, &promise->alloc, decisions);
-	queue_pop(sched->queue, &shape, &promise->waiting.key);
+	queue_pop(sched->queue, queue_find(sched->queue, &shape), &promise->waiting.key);
 	remove_promise(conservative, at);
 	if (next.n > 1) { /* the next task of an array has come to the front */
 		next.key.id++;

@@ -62,6 +62,7 @@ void sched_destroy(struct sched *sched)
 	conservative_finish(&sched->conservative);
 	plan_finish(&sched->plan);
 	reservation_finish(&sched->reservation);
+	candidates_finish(&sched->candidates);
 	free(sched->later);
 	predictor_destroy(sched->predictor);
 	users_destroy(sched->users);

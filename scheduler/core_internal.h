@@ -4,6 +4,7 @@
 #pragma once
 
 #include "scheduler/backfill.h"
+#include "scheduler/candidates.h"
 #include "scheduler/conservative.h"
 #include "scheduler/core.h"
 #include "scheduler/plan.h"
@@ -27,6 +28,7 @@ struct sched {
 	struct array_count *arrays; /* running tasks of arrays that are bound; owned */
 	struct later *later;	    /* owned; ascending begin_ns */
 	size_t n_later, later_capacity;
+	struct candidates candidates;	  /* of a pass; kept for its memory */
 	struct reservation reservation;	  /* of the last pass: EASY and strict order */
 	struct plan plan;		  /* of the last pass: RESERVE */
 	struct conservative conservative; /* CONSERVATIVE */

@@ -27,8 +27,6 @@
 
 #include "scheduler/core_internal.h"
 
-#define CLOSED (-1) /* as a shape's limit: no length will do */
-
 /* One pass under way. */
 struct pass {
 	struct sched *sched;
@@ -36,12 +34,6 @@ struct pass {
 	struct decisions *decisions;
 	struct policy_order order;
 	struct shape head; /* of the job that holds the one reservation */
-};
-
-struct candidate {
-	size_t index; /* of its shape */
-	double score;
-	const struct waiting *waiting; /* borrowed from the queue until the next change */
 };
 
 /* Move the jobs whose begin time has come into the queue. */
@@ -80,97 +72,19 @@ static void raise_predictions(struct sched *sched, int64_t now_ns)
 	}
 }
 
-/* Once the head is known, those that may pass it can be tried in another order. */
-static bool goes_by_length(const struct pass *pass)
+static bool fits_now(void *ledger, const struct request *request)
 {
-	return pass->sched->config.shortest_passes && pass->sched->reservation.job;
-}
-
-/* The first of this shape that may still be considered; NULL: none. */
-static const struct waiting *first_of_shape(const struct pass *pass, size_t index)
-{
-	const struct queue *queue = pass->sched->queue;
-	int64_t limit_ns = queue_limit(queue, index);
-	const struct waiting *shortest;
-
-	if (limit_ns == CLOSED)
-		return NULL;
-	if (goes_by_length(pass)) {
-		shortest = queue_shortest(queue, index);
-		return shortest->estimate_ns <= limit_ns ? shortest : NULL;
-	}
-	return limit_ns == TIME_NEVER ? queue_first(queue, index)
-				      : queue_first_within(queue, index, limit_ns);
-}
-
-static bool goes_first(const struct pass *pass, const struct candidate *a,
-		       const struct candidate *b)
-{
-	if (goes_by_length(pass) && a->waiting->estimate_ns != b->waiting->estimate_ns)
-		return a->waiting->estimate_ns < b->waiting->estimate_ns;
-	if (a->score < b->score || a->score > b->score)
-		return a->score < b->score;
-	return queue_key_compare(&a->waiting->key, &b->waiting->key) < 0;
-}
-
-/* The first in order over all shapes. */
-static bool first_candidate(const struct pass *pass, struct candidate *ret_candidate)
-{
-	const struct policy *policy = pass->order.policy;
-	const struct queue *queue = pass->sched->queue;
-	struct candidate best = {0};
-
-	for (size_t i = 0; i < queue_n_shapes(queue); i++) {
-		struct candidate next = {.index = i, .waiting = first_of_shape(pass, i)};
-
-		if (!next.waiting)
-			continue;
-		if (policy->score)
-			next.score = policy->score(&pass->order.view, queue_shape(queue, i),
-						   &next.waiting->key);
-		if (!best.waiting || goes_first(pass, &next, &best))
-			best = next;
-	}
-	*ret_candidate = best;
-	return best.waiting;
-}
-
-static void close_shape(const struct pass *pass, size_t index)
-{
-	queue_set_limit(pass->sched->queue, index, CLOSED);
-}
-
-/* Something was started: what would have delayed the head may find another place now. */
-static void widen_shapes(const struct pass *pass)
-{
-	struct queue *queue = pass->sched->queue;
-
-	for (size_t i = 0; i < queue_n_shapes(queue); i++)
-		if (queue_limit(queue, i) != CLOSED)
-			queue_set_limit(queue, i, TIME_NEVER);
-}
-
-/* The head must wait, and most shapes will not fit either: find out at once which, so that not each
- * of them costs a search for the first candidate. */
-static void close_what_does_not_fit(const struct pass *pass)
-{
-	struct queue *queue = pass->sched->queue;
-
-	for (size_t i = 0; i < queue_n_shapes(queue); i++)
-		if (queue_limit(queue, i) != CLOSED &&
-		    !placement_fits(&pass->sched->ledger, &queue_shape(queue, i)->request))
-			close_shape(pass, i);
+	return placement_fits(ledger, request);
 }
 
 /* Carry out a start in the scheduler's own books. */
-static void start(const struct pass *pass, const struct candidate *candidate,
-		  struct allocation *alloc)
+static void start(struct pass *pass, struct candidate *candidate, struct allocation *alloc)
 {
 	struct sched *sched = pass->sched;
-	struct shape shape = *queue_shape(sched->queue, candidate->index);
+	struct shape shape = *candidate_shape(candidate);
 	struct waiting waiting = *candidate->waiting;
 
-	queue_pop(sched->queue, &shape, &waiting.key);
+	candidates_pop(&sched->candidates, candidate);
 	sched_book_start(sched, &shape, &waiting, pass->now_ns, alloc, pass->decisions);
 }
 
@@ -200,7 +114,7 @@ static bool make_room(const struct pass *pass, const struct candidate *head)
 	struct sched *sched = pass->sched;
 	const struct preempt_params *params = &sched->config.preempt;
 	const struct preempt_request request = {
-		.request = &queue_shape(sched->queue, head->index)->request,
+		.request = &candidate_shape(head)->request,
 		.key = head->waiting->key,
 		.priority = head->waiting->priority,
 	};
@@ -221,11 +135,11 @@ static bool make_room(const struct pass *pass, const struct candidate *head)
 static bool reserve(struct pass *pass, const struct candidate *head)
 {
 	struct sched *sched = pass->sched;
-	const struct request *request = &queue_shape(sched->queue, head->index)->request;
+	const struct request *request = &candidate_shape(head)->request;
 	size_t n;
 	struct running *const *running = runnings_list(sched->runnings, &n);
 
-	pass->head = *queue_shape(sched->queue, head->index);
+	pass->head = *candidate_shape(head);
 	return reservation_make(&sched->reservation, &sched->ledger, running, n,
 				head->waiting->key.id, request, pass->now_ns) == 0;
 }
@@ -239,24 +153,29 @@ static void drop_bound_head(const struct pass *pass)
 	if (!sched->reservation.job || sched_shape_bound(sched, &pass->head) == SCHED_UNBOUND)
 		return;
 	reservation_clear(&sched->reservation);
-	queue_clear_limits(sched->queue);
+	candidates_open(&sched->candidates, sched->queue, &pass->order);
 }
 
 /* A job's shape does not fit. True when the pass is to go on with other shapes. */
-static bool block(struct pass *pass, const struct candidate *candidate)
+static bool block(struct pass *pass, struct candidate *candidate)
 {
-	enum backfill_mode mode = pass->sched->config.backfill;
+	struct sched *sched = pass->sched;
+	struct candidate blocked = *candidate;
 
-	close_shape(pass, candidate->index);
-	if (mode == BACKFILL_GREEDY || pass->sched->reservation.job)
+	candidates_close(&sched->candidates, candidate);
+	if (sched->config.backfill == BACKFILL_GREEDY || sched->reservation.job)
 		return true;
-	if (!reserve(pass, candidate))
+	if (!reserve(pass, &blocked))
 		return true;
-	if (make_room(pass, candidate))
-		reserve(pass, candidate);
-	if (mode == BACKFILL_NONE)
+	if (make_room(pass, &blocked))
+		reserve(pass, &blocked);
+	if (sched->config.backfill == BACKFILL_NONE)
 		return false;
-	close_what_does_not_fit(pass);
+	/* Most shapes will not fit either: find out at once which, not each in a round of its own.
+	 */
+	candidates_keep(&sched->candidates, fits_now, &sched->ledger);
+	if (sched->config.shortest_passes)
+		candidates_sort_by_length(&sched->candidates);
 	return true;
 }
 
@@ -269,25 +188,25 @@ static int64_t short_enough(const struct pass *pass)
 }
 
 /* One round: what becomes of the first candidate? False: the pass is over. */
-static bool try_candidate(struct pass *pass, const struct candidate *next)
+static bool try_candidate(struct pass *pass, struct candidate *next)
 {
 	struct sched *sched = pass->sched;
 	struct reservation *head = &sched->reservation;
-	const struct shape *shape = queue_shape(sched->queue, next->index);
+	const struct shape *shape = candidate_shape(next);
 	int64_t end_ns = time_add(pass->now_ns, next->waiting->estimate_ns);
 	_cleanup_(allocation_finish) struct allocation alloc = {0};
 
 	if (sched_shape_bound(sched, shape) != SCHED_UNBOUND) {
-		close_shape(pass, next->index);
+		candidates_close(&sched->candidates, next);
 	} else if (placement_find(&sched->ledger, &shape->request, &alloc) == PLACE_NO_FIT) {
 		return block(pass, next);
 	} else if (head->job && !reservation_allows(head, &alloc, end_ns)) {
-		queue_set_limit(sched->queue, next->index, short_enough(pass));
+		candidates_narrow(&sched->candidates, next, short_enough(pass));
 	} else {
 		if (head->job)
 			reservation_book(head, &alloc, end_ns);
 		start(pass, next, &alloc);
-		widen_shapes(pass);
+		candidates_widen(&sched->candidates);
 		drop_bound_head(pass);
 	}
 	return true;
@@ -296,10 +215,11 @@ static bool try_candidate(struct pass *pass, const struct candidate *next)
 static void pass_with_one_reservation(struct pass *pass)
 {
 	struct sched *sched = pass->sched;
-	struct candidate next;
+	struct candidate *next;
 
-	while (first_candidate(pass, &next))
-		if (!try_candidate(pass, &next))
+	candidates_open(&sched->candidates, sched->queue, &pass->order);
+	while ((next = candidates_first(&sched->candidates)))
+		if (!try_candidate(pass, next))
 			break;
 	sched->head = sched->reservation.job;
 	sched->head_shadow_ns = sched->reservation.shadow_ns;
@@ -356,26 +276,26 @@ static int look_at_entry(void *ctx, const struct shape *shape, const struct wait
 }
 
 /* All others may start where the plan leaves room. */
-static void fill_gaps(const struct pass *pass)
+static void fill_gaps(struct pass *pass)
 {
 	struct sched *sched = pass->sched;
-	struct candidate next;
+	struct candidate *next;
 
-	while (first_candidate(pass, &next)) {
+	candidates_open(&sched->candidates, sched->queue, &pass->order);
+	while ((next = candidates_first(&sched->candidates))) {
 		_cleanup_(allocation_finish) struct allocation alloc = {0};
-		const struct shape *shape = queue_shape(sched->queue, next.index);
-		int64_t estimate_ns = next.waiting->estimate_ns, longest_ns = 0;
+		const struct shape *shape = candidate_shape(next);
+		int64_t estimate_ns = next->waiting->estimate_ns, longest_ns = 0;
 
 		if (sched_shape_bound(sched, shape) != SCHED_UNBOUND) {
-			close_shape(pass, next.index);
+			candidates_close(&sched->candidates, next);
 		} else if (plan_find_now(&sched->plan, &shape->request, estimate_ns, &alloc,
 					 &longest_ns) == PLACE_NO_FIT) {
-			queue_set_limit(sched->queue, next.index,
-					longest_ns > 0 ? longest_ns : CLOSED);
+			candidates_narrow(&sched->candidates, next, longest_ns);
 		} else {
 			plan_book(&sched->plan, &alloc, pass->now_ns,
 				  plan_end(&sched->plan, pass->now_ns, estimate_ns));
-			start(pass, &next, &alloc);
+			start(pass, next, &alloc);
 		}
 	}
 }
@@ -389,11 +309,11 @@ static void reserve_and_fill(struct pass *pass)
 
 	sched->head = 0;
 	sched->head_shadow_ns = TIME_UNKNOWN;
-	queue_clear_limits(sched->queue);
 	plan_make(&sched->plan, &sched->ledger, running, n, pass->now_ns);
 	queue_walk(sched->queue, policy_compare, &pass->order, look_at_entry, &first);
 	for (size_t i = 0; i < first.n_started; i++)
-		queue_pop(sched->queue, &first.started[i].shape, &first.started[i].key);
+		queue_pop(sched->queue, queue_find(sched->queue, &first.started[i].shape),
+			  &first.started[i].key);
 	free(first.started);
 	fill_gaps(pass);
 }
@@ -416,7 +336,6 @@ void sched_pass(struct sched *sched, int64_t now_ns, struct decisions *decisions
 
 	admit_due(sched, now_ns);
 	raise_predictions(sched, now_ns);
-	queue_clear_limits(sched->queue);
 	reservation_clear(&sched->reservation);
 	sched->head = 0;
 	sched->head_shadow_ns = TIME_UNKNOWN;

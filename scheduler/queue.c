@@ -33,12 +33,11 @@ struct shape_key {
 	uint64_t words[7];
 };
 
-struct group {
+struct lot {
 	struct shape shape;
 	struct shape_key key;
 	uint32_t root, first;
-	size_t index; /* in queue.groups */
-	int64_t limit_ns;
+	size_t index; /* in queue.lots */
 	UT_hash_handle hh;
 };
 
@@ -46,9 +45,9 @@ struct queue {
 	struct entry *entries; /* owned */
 	size_t n_entries, capacity;
 	uint32_t free_list;
-	struct group **groups; /* owned, and so is what it points to */
-	size_t n_groups, groups_capacity;
-	struct group *by_shape; /* the same, hashed */
+	struct lot **lots; /* owned, and so is what it points to */
+	size_t n_lots, lots_capacity;
+	struct lot *by_shape; /* the same, hashed */
 };
 
 int queue_key_compare(const struct queue_key *a, const struct queue_key *b)
@@ -95,9 +94,9 @@ void queue_destroy(struct queue *queue)
 	if (!queue)
 		return;
 	HASH_CLEAR(hh, queue->by_shape);
-	for (size_t i = 0; i < queue->n_groups; i++)
-		free(queue->groups[i]);
-	free(queue->groups);
+	for (size_t i = 0; i < queue->n_lots; i++)
+		free(queue->lots[i]);
+	free(queue->lots);
 	free(queue->entries);
 	free(queue);
 }
@@ -186,40 +185,39 @@ static uint32_t join(struct queue *queue, uint32_t a, uint32_t b)
 	return b;
 }
 
-static struct group *find_group(const struct queue *queue, const struct shape *shape)
+struct lot *queue_find(const struct queue *queue, const struct shape *shape)
 {
 	struct shape_key key = key_of(shape);
-	struct group *group;
+	struct lot *lot;
 
-	HASH_FIND(hh, queue->by_shape, &key, sizeof(key), group);
-	return group;
+	HASH_FIND(hh, queue->by_shape, &key, sizeof(key), lot);
+	return lot;
 }
 
-static struct group *add_group(struct queue *queue, const struct shape *shape)
+static struct lot *add_lot(struct queue *queue, const struct shape *shape)
 {
-	struct group *group = xcalloc(1, sizeof(*group));
+	struct lot *lot = xcalloc(1, sizeof(*lot));
 
-	*group = (struct group){
+	*lot = (struct lot){
 		.shape = *shape,
 		.key = key_of(shape),
 		.root = NIL,
-		.index = queue->n_groups,
-		.limit_ns = TIME_NEVER,
+		.index = queue->n_lots,
 	};
-	xgrow(&queue->groups, &queue->groups_capacity, queue->n_groups + 1, sizeof(group));
-	queue->groups[queue->n_groups++] = group;
-	HASH_ADD(hh, queue->by_shape, key, sizeof(group->key), group);
-	return group;
+	xgrow(&queue->lots, &queue->lots_capacity, queue->n_lots + 1, sizeof(lot));
+	queue->lots[queue->n_lots++] = lot;
+	HASH_ADD(hh, queue->by_shape, key, sizeof(lot->key), lot);
+	return lot;
 }
 
-static void remove_group(struct queue *queue, struct group *group)
+static void remove_lot(struct queue *queue, struct lot *lot)
 {
-	struct group *last = queue->groups[--queue->n_groups];
+	struct lot *last = queue->lots[--queue->n_lots];
 
-	last->index = group->index;
-	queue->groups[group->index] = last;
-	HASH_DEL(queue->by_shape, group);
-	free(group);
+	last->index = lot->index;
+	queue->lots[lot->index] = last;
+	HASH_DEL(queue->by_shape, lot);
+	free(lot);
 }
 
 static uint32_t first_of(const struct queue *queue, uint32_t root)
@@ -231,12 +229,12 @@ static uint32_t first_of(const struct queue *queue, uint32_t root)
 
 void queue_insert(struct queue *queue, const struct shape *shape, const struct waiting *waiting)
 {
-	struct group *group = find_group(queue, shape);
+	struct lot *lot = queue_find(queue, shape);
 	uint32_t index = take_entry(queue), before, rest;
 
 	assert(waiting->n > 0);
-	if (!group)
-		group = add_group(queue, shape);
+	if (!lot)
+		lot = add_lot(queue, shape);
 	queue->entries[index] = (struct entry){
 		.waiting = *waiting,
 		.left = NIL,
@@ -244,10 +242,10 @@ void queue_insert(struct queue *queue, const struct shape *shape, const struct w
 		.priority = hash_id(waiting->key.id),
 	};
 	refresh(queue, index);
-	split(queue, group->root, &waiting->key, &before, &rest);
+	split(queue, lot->root, &waiting->key, &before, &rest);
 	if (before == NIL)
-		group->first = index;
-	group->root = join(queue, join(queue, before, index), rest);
+		lot->first = index;
+	lot->root = join(queue, join(queue, before, index), rest);
 }
 
 /* Unlink the first entry of a tree. */
@@ -263,29 +261,29 @@ static uint32_t drop_first(struct queue *queue, uint32_t root, uint32_t *ret_fir
 }
 
 /* Take the entry of this key out of a shape, and the shape with its last one. */
-static bool remove_from(struct queue *queue, struct group *group, const struct queue_key *key)
+static bool remove_from(struct queue *queue, struct lot *lot, const struct queue_key *key)
 {
 	uint32_t before, rest, found = NIL;
 
-	split(queue, group->root, key, &before, &rest);
+	split(queue, lot->root, key, &before, &rest);
 	if (rest != NIL &&
 	    queue_key_compare(&queue->entries[first_of(queue, rest)].waiting.key, key) == 0) {
 		rest = drop_first(queue, rest, &found);
 		free_entry(queue, found);
 	}
-	group->root = join(queue, before, rest);
-	if (group->root == NIL)
-		remove_group(queue, group);
-	else if (found == group->first)
-		group->first = first_of(queue, group->root);
+	lot->root = join(queue, before, rest);
+	if (lot->root == NIL)
+		remove_lot(queue, lot);
+	else if (found == lot->first)
+		lot->first = first_of(queue, lot->root);
 	return found != NIL;
 }
 
 bool queue_remove(struct queue *queue, const struct shape *shape, const struct queue_key *key)
 {
-	struct group *group = find_group(queue, shape);
+	struct lot *lot = queue_find(queue, shape);
 
-	return group && remove_from(queue, group, key);
+	return lot && remove_from(queue, lot, key);
 }
 
 /* Let the entry of this key begin with the next id. No other stands between the two. */
@@ -317,44 +315,52 @@ static const struct waiting *find_entry(const struct queue *queue, uint32_t at,
 	}
 }
 
-void queue_pop(struct queue *queue, const struct shape *shape, const struct queue_key *key)
+bool queue_pop(struct queue *queue, struct lot *lot, const struct queue_key *key)
 {
-	struct group *group = find_group(queue, shape);
 	struct queue_key popped = *key; /* it may point into the entry */
+	bool last = find_entry(queue, lot->root, &popped)->n == 1;
+	bool only = last && queue->entries[lot->root].jobs == 1;
 
-	if (find_entry(queue, group->root, &popped)->n > 1)
-		advance(queue, group->root, &popped);
+	if (last)
+		remove_from(queue, lot, &popped);
 	else
-		remove_from(queue, group, &popped);
+		advance(queue, lot->root, &popped);
+	return !only;
 }
 
 size_t queue_count(const struct queue *queue)
 {
 	size_t count = 0;
 
-	for (size_t i = 0; i < queue->n_groups; i++)
-		count += jobs_of(queue, queue->groups[i]->root);
+	for (size_t i = 0; i < queue->n_lots; i++)
+		count += jobs_of(queue, queue->lots[i]->root);
 	return count;
 }
 
-size_t queue_n_shapes(const struct queue *queue)
+size_t queue_n_lots(const struct queue *queue)
 {
-	return queue->n_groups;
+	return queue->n_lots;
 }
 
-const struct shape *queue_shape(const struct queue *queue, size_t index)
+struct lot *queue_lot(const struct queue *queue, size_t index)
 {
-	return &queue->groups[index]->shape;
+	return queue->lots[index];
 }
 
-const struct waiting *queue_first(const struct queue *queue, size_t index)
+const struct shape *queue_shape(const struct lot *lot)
 {
-	return &queue->entries[queue->groups[index]->first].waiting;
+	return &lot->shape;
 }
 
-const struct waiting *queue_first_within(const struct queue *queue, size_t index, int64_t limit_ns)
+const struct waiting *queue_first(const struct queue *queue, const struct lot *lot)
 {
-	uint32_t at = queue->groups[index]->root;
+	return &queue->entries[lot->first].waiting;
+}
+
+const struct waiting *queue_first_within(const struct queue *queue, const struct lot *lot,
+					 int64_t limit_ns)
+{
+	uint32_t at = lot->root;
 
 	assert(limit_ns < TIME_NEVER);
 	if (least_of(queue, at) > limit_ns)
@@ -371,41 +377,24 @@ const struct waiting *queue_first_within(const struct queue *queue, size_t index
 	}
 }
 
-const struct waiting *queue_shortest(const struct queue *queue, size_t index)
+const struct waiting *queue_shortest(const struct queue *queue, const struct lot *lot)
 {
-	int64_t least = least_of(queue, queue->groups[index]->root);
+	int64_t least = least_of(queue, lot->root);
 
-	return least < TIME_NEVER ? queue_first_within(queue, index, least)
-				  : queue_first(queue, index);
-}
-
-int64_t queue_limit(const struct queue *queue, size_t index)
-{
-	return queue->groups[index]->limit_ns;
-}
-
-void queue_set_limit(struct queue *queue, size_t index, int64_t limit_ns)
-{
-	queue->groups[index]->limit_ns = limit_ns;
-}
-
-void queue_clear_limits(struct queue *queue)
-{
-	for (size_t i = 0; i < queue->n_groups; i++)
-		queue->groups[i]->limit_ns = TIME_NEVER;
+	return least < TIME_NEVER ? queue_first_within(queue, lot, least) : queue_first(queue, lot);
 }
 
 size_t queue_count_before(const struct queue *queue, queue_before_fn *before, void *ctx)
 {
 	size_t count = 0;
 
-	for (size_t i = 0; i < queue->n_groups; i++) {
-		uint32_t at = queue->groups[i]->root;
+	for (size_t i = 0; i < queue->n_lots; i++) {
+		uint32_t at = queue->lots[i]->root;
 
 		while (at != NIL) {
 			const struct entry *entry = &queue->entries[at];
 
-			if (before(ctx, &queue->groups[i]->shape, &entry->waiting.key)) {
+			if (before(ctx, &queue->lots[i]->shape, &entry->waiting.key)) {
 				count += entry->waiting.n + jobs_of(queue, entry->left);
 				at = entry->right;
 			} else {
@@ -432,17 +421,17 @@ static uint32_t next_after(const struct queue *queue, uint32_t at, const struct 
 	return next;
 }
 
-/* The shape whose entry comes next, by where each has got to; n_groups when all are through. */
-static size_t next_group(const struct queue *queue, const uint32_t *at, queue_compare_fn *compare,
-			 void *ctx)
+/* The shape whose entry comes next, by where each has got to; n_lots when all are through. */
+static size_t next_lot(const struct queue *queue, const uint32_t *at, queue_compare_fn *compare,
+		       void *ctx)
 {
-	size_t best = queue->n_groups;
+	size_t best = queue->n_lots;
 
-	for (size_t i = 0; i < queue->n_groups; i++)
+	for (size_t i = 0; i < queue->n_lots; i++)
 		if (at[i] != NIL &&
-		    (best == queue->n_groups ||
-		     compare(ctx, queue_shape(queue, i), &queue->entries[at[i]].waiting.key,
-			     queue_shape(queue, best), &queue->entries[at[best]].waiting.key) < 0))
+		    (best == queue->n_lots ||
+		     compare(ctx, &queue->lots[i]->shape, &queue->entries[at[i]].waiting.key,
+			     &queue->lots[best]->shape, &queue->entries[at[best]].waiting.key) < 0))
 			best = i;
 	return best;
 }
@@ -451,18 +440,18 @@ int queue_walk(const struct queue *queue, queue_compare_fn *compare, void *compa
 	       int (*fn)(void *ctx, const struct shape *shape, const struct waiting *waiting),
 	       void *ctx)
 {
-	_cleanup_(free_ptr) uint32_t *at = xcalloc(queue->n_groups, sizeof(*at));
+	_cleanup_(free_ptr) uint32_t *at = xcalloc(queue->n_lots, sizeof(*at));
 	size_t next;
 
-	for (size_t i = 0; i < queue->n_groups; i++)
-		at[i] = queue->groups[i]->first;
-	while ((next = next_group(queue, at, compare, compare_ctx)) < queue->n_groups) {
+	for (size_t i = 0; i < queue->n_lots; i++)
+		at[i] = queue->lots[i]->first;
+	while ((next = next_lot(queue, at, compare, compare_ctx)) < queue->n_lots) {
 		const struct waiting *waiting = &queue->entries[at[next]].waiting;
-		int r = fn(ctx, queue_shape(queue, next), waiting);
+		int r = fn(ctx, &queue->lots[next]->shape, waiting);
 
 		if (r)
 			return r;
-		at[next] = next_after(queue, queue->groups[next]->root, &waiting->key);
+		at[next] = next_after(queue, queue->lots[next]->root, &waiting->key);
 	}
 	return 0;
 }

@@ -62,29 +62,32 @@ bool queue_remove(struct queue *queue, const struct shape *shape, const struct q
 /* How many jobs wait. O(shapes). */
 size_t queue_count(const struct queue *queue);
 
-/* The shapes that have entries, 0 .. n-1. Indices are valid until the next insert, remove or pop.
- */
-size_t queue_n_shapes(const struct queue *queue);
-const struct shape *queue_shape(const struct queue *queue, size_t index);
+/* The waiting jobs of one shape. Valid until the last of them has left. */
+struct lot;
 
-/* The first entry of a shape. O(1). */
-const struct waiting *queue_first(const struct queue *queue, size_t index);
+/* All lots, 0 .. n-1; an index is valid until the next insert, remove or pop. */
+size_t queue_n_lots(const struct queue *queue);
+struct lot *queue_lot(const struct queue *queue, size_t index);
 
-/* The first entry of a shape with an estimate of at most limit_ns < TIME_NEVER; NULL when there is
+const struct shape *queue_shape(const struct lot *lot);
+
+/* The first entry of a lot. O(1). */
+const struct waiting *queue_first(const struct queue *queue, const struct lot *lot);
+
+/* The first entry of a lot with an estimate of at most limit_ns < TIME_NEVER; NULL when there is
  * none. O(log n). */
-const struct waiting *queue_first_within(const struct queue *queue, size_t index, int64_t limit_ns);
+const struct waiting *queue_first_within(const struct queue *queue, const struct lot *lot,
+					 int64_t limit_ns);
 
-/* The first of the entries of a shape that have its least estimate. O(log n). */
-const struct waiting *queue_shortest(const struct queue *queue, size_t index);
+/* The first of the entries of a lot that have its least estimate. O(log n). */
+const struct waiting *queue_shortest(const struct queue *queue, const struct lot *lot);
 
-/* One job of this entry waits no longer: the entry begins with the next id, or goes. O(log n). */
-void queue_pop(struct queue *queue, const struct shape *shape, const struct queue_key *key);
+/* One job of this entry waits no longer: the entry begins with the next id, or goes. False when
+ * the lot went with it. O(log n). */
+bool queue_pop(struct queue *queue, struct lot *lot, const struct queue_key *key);
 
-/* A note to oneself about a shape, for the length of one pass: TIME_NEVER in new shapes and after
- * queue_clear_limits(). It moves with the shape. */
-int64_t queue_limit(const struct queue *queue, size_t index);
-void queue_set_limit(struct queue *queue, size_t index, int64_t limit_ns);
-void queue_clear_limits(struct queue *queue);
+/* The lot of a shape; NULL when none of it waits. O(1). */
+struct lot *queue_find(const struct queue *queue, const struct shape *shape);
 
 /* Does `key` of a shape go before something? Asked of entries in order, so it must say yes up to
  * some entry of a shape and no from there on. */

@@ -13,7 +13,6 @@ struct item {
 struct model {
 	struct item items[512];
 	size_t n;
-	int64_t limits[8]; /* by num_gpus; of shapes that have entries */
 };
 
 static uint64_t random_state;
@@ -38,14 +37,8 @@ static void model_insert(struct model *model, const struct item *item)
 
 static void model_remove(struct model *model, size_t at)
 {
-	unsigned gpus = model->items[at].shape.request.num_gpus;
-
 	memmove(&model->items[at], &model->items[at + 1],
 		(--model->n - at) * sizeof(model->items[0]));
-	for (size_t i = 0; i < model->n; i++)
-		if (model->items[i].shape.request.num_gpus == gpus)
-			return;
-	model->limits[gpus] = TIME_NEVER; /* the shape is gone, and its limit with it */
 }
 
 /* The model's first entry of a shape with an estimate of at most limit_ns; NULL when none. */
@@ -109,16 +102,16 @@ static bool is_before(void *ctx, const struct shape *shape, const struct queue_k
 	return queue_key_compare(key, ctx) < 0;
 }
 
-static void compare_shape(const struct queue *queue, size_t index, const struct model *model)
+static void compare_lot(const struct queue *queue, const struct lot *lot, const struct model *model)
 {
-	const struct shape *shape = queue_shape(queue, index);
+	const struct shape *shape = queue_shape(lot);
 	int64_t limits[] = {0, (int64_t)random_below(100), TIME_NEVER - 1};
 
-	expect_same(queue_first(queue, index), model_first(model, shape, TIME_NEVER));
-	expect_same(queue_shortest(queue, index), model_shortest(model, shape));
-	assert_true(queue_limit(queue, index) == model->limits[shape->request.num_gpus]);
+	expect_same(queue_first(queue, lot), model_first(model, shape, TIME_NEVER));
+	expect_same(queue_shortest(queue, lot), model_shortest(model, shape));
+	assert_ptr_equal(queue_find(queue, shape), lot);
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
-		expect_same(queue_first_within(queue, index, limits[i]),
+		expect_same(queue_first_within(queue, lot, limits[i]),
 			    model_first(model, shape, limits[i]));
 }
 
@@ -127,8 +120,8 @@ static void compare(const struct queue *queue, const struct model *model)
 	struct walker walker = {.model = model};
 	size_t jobs = 0, step = 1 + random_below(20);
 
-	for (size_t i = 0; i < queue_n_shapes(queue); i++)
-		compare_shape(queue, i, model);
+	for (size_t i = 0; i < queue_n_lots(queue); i++)
+		compare_lot(queue, queue_lot(queue, i), model);
 	assert_int_equal(queue_walk(queue, compare_keys, NULL, walk_one, &walker), 0);
 	assert_int_equal(walker.at, model->n);
 	for (size_t i = 0; i < model->n; i++) {
@@ -155,31 +148,25 @@ static struct item random_item(uint64_t id)
 	};
 }
 
+static bool has_shape(const struct model *model, const struct shape *shape)
+{
+	return model_first(model, shape, TIME_NEVER);
+}
+
 static void pop(struct queue *queue, struct model *model, size_t at)
 {
 	struct item *item = &model->items[at];
+	struct shape shape = item->shape;
+	bool left = queue_pop(queue, queue_find(queue, &shape), &item->waiting.key);
 
-	queue_pop(queue, &item->shape, &item->waiting.key);
 	if (item->waiting.n == 1) {
 		model_remove(model, at);
-		return;
+	} else {
+		item->waiting.n--;
+		item->waiting.key.id++;
 	}
-	item->waiting.n--;
-	item->waiting.key.id++;
-}
-
-static void set_limit(struct queue *queue, struct model *model, int64_t limit_ns)
-{
-	size_t index = random_below(queue_n_shapes(queue));
-
-	queue_set_limit(queue, index, limit_ns);
-	model->limits[queue_shape(queue, index)->request.num_gpus] = limit_ns;
-}
-
-static void clear_limits(struct model *model)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(model->limits); i++)
-		model->limits[i] = TIME_NEVER;
+	assert_int_equal(left, has_shape(model, &shape));
+	assert_int_equal(queue_find(queue, &shape) != NULL, left);
 }
 
 static void step(struct queue *queue, struct model *model, uint64_t id)
@@ -188,12 +175,7 @@ static void step(struct queue *queue, struct model *model, uint64_t id)
 	uint64_t what = random_below(100);
 	size_t at = model->n ? random_below(model->n) : 0;
 
-	if (what < 2) {
-		queue_clear_limits(queue);
-		clear_limits(model);
-	} else if (what < 10 && queue_n_shapes(queue) > 0) {
-		set_limit(queue, model, (int64_t)what);
-	} else if (what < 12) { /* not there */
+	if (what < 2) { /* not there */
 		assert_false(queue_remove(queue, &item.shape, &item.waiting.key));
 	} else if (what < 40 && model->n > 0) {
 		item = model->items[at];
@@ -219,14 +201,13 @@ static void test_random_operations(void **state)
 		struct model model = {0};
 
 		random_state = seed + round;
-		clear_limits(&model);
 		for (uint64_t id = 1; id <= 800; id++) {
 			step(queue, &model, id);
 			compare(queue, &model);
 		}
 		while (model.n > 0)
 			pop(queue, &model, model.n - 1);
-		assert_int_equal(queue_n_shapes(queue), 0);
+		assert_int_equal(queue_n_lots(queue), 0);
 		queue_destroy(queue);
 	}
 }
@@ -270,7 +251,7 @@ static void test_every_field_makes_a_shape(void **state)
 	(void)state;
 	for (size_t i = 0; i < 2 * ARRAY_SIZE(shapes); i++)
 		insert(queue, &shapes[i % ARRAY_SIZE(shapes)], i);
-	assert_int_equal(queue_n_shapes(queue), ARRAY_SIZE(shapes));
+	assert_int_equal(queue_n_lots(queue), ARRAY_SIZE(shapes));
 	queue_destroy(queue);
 }
 
