@@ -4,7 +4,7 @@
  *
  * Invariants: with the victims gone the request fits (placement.c says so), and with any one of
  * them staying it does not; nothing is changed here. Deliberately not here: when to preempt at all
- * (pass.c asks for the head only, once per pass), how a job is ended, and checkpoints: what a job
+ * (pass.c asks once, for who has become the head), how a job is ended, and checkpoints: what a job
  * saves by itself is not known, so all that it has run counts as lost. Read next: pass.c.
  */
 #include "scheduler/preempt.h"

@@ -195,30 +195,6 @@ static bool starts_soon(const struct run *run)
 	return run->naive.shadow - run->now <= run->test_case->preempt.restart_ns;
 }
 
-static void check_preempt(struct run *run, const struct decision *decision)
-{
-	const struct preempt_params *params = &run->test_case->preempt;
-	struct naive_job *victim = &run->naive.jobs[decision->job - 1];
-	struct naive_place unused;
-
-	if (run->n_wave == 0) {
-		(void)naive_next(&run->naive, run->now, &unused);
-		run->beneficiary = run->naive.head;
-		if (!params->enabled || !run->naive.head || starts_soon(run) ||
-		    fits_without(run, run->naive.head, NULL))
-			break_off("job %" PRIu64 " is told to go for nothing", victim->id);
-	}
-	if (decision->beneficiary != run->beneficiary->id)
-		break_off("job %" PRIu64 " makes room for another than the head", victim->id);
-	if (!is_victim(run, victim))
-		break_off("job %" PRIu64 " is told to go, but need not", victim->id);
-	victim->leaving = true;
-	victim->leaves = run->now + params->grace_ns;
-	victim->gone = run->now + 1 + (int64_t)(victim->id * 7) % (2 * params->grace_ns + 1);
-	run->wave[run->n_wave++] = victim;
-	run->digest = (run->digest ^ victim->id) * 37;
-}
-
 /* With all victims gone the head fits, and not with one of them staying. */
 static void check_wave(struct run *run)
 {
@@ -234,6 +210,35 @@ static void check_wave(struct run *run)
 				  run->beneficiary->id, run->wave[i]->id);
 		run->wave[i]->leaving = true;
 	}
+}
+
+static void check_preempt(struct run *run, const struct decision *decision)
+{
+	const struct preempt_params *params = &run->test_case->preempt;
+	struct naive_job *victim = &run->naive.jobs[decision->job - 1];
+	struct naive_place unused;
+
+	if (run->n_wave > 0 && decision->beneficiary != run->beneficiary->id) {
+		check_wave(run); /* its own limit holds that one back now: there is another head */
+		run->n_wave = 0;
+	}
+	if (run->n_wave == 0) {
+		run->wave_is_checked = false;
+		(void)naive_next(&run->naive, run->now, &unused);
+		run->beneficiary = run->naive.head;
+		if (!params->enabled || !run->naive.head || starts_soon(run) ||
+		    fits_without(run, run->naive.head, NULL))
+			break_off("job %" PRIu64 " is told to go for nothing", victim->id);
+	}
+	if (decision->beneficiary != run->beneficiary->id)
+		break_off("job %" PRIu64 " makes room for another than the head", victim->id);
+	if (!is_victim(run, victim))
+		break_off("job %" PRIu64 " is told to go, but need not", victim->id);
+	victim->leaving = true;
+	victim->leaves = run->now + params->grace_ns;
+	victim->gone = run->now + 1 + (int64_t)(victim->id * 7) % (2 * params->grace_ns + 1);
+	run->wave[run->n_wave++] = victim;
+	run->digest = (run->digest ^ victim->id) * 37;
 }
 
 void check_decision(struct run *run, const struct decision *decision)

@@ -295,6 +295,35 @@ static void test_the_second_reservation_holds(void **state)
 	finish(&f);
 }
 
+/* And with one it does not: only as many are reserved for as was said, tasks of an array too. */
+static void test_there_are_no_more_reservations(void **state)
+{
+	struct sched_config config = {
+		.policy = &policy_fifo, .backfill = BACKFILL_RESERVE, .reservations = 1};
+	struct job array;
+	struct fixture f;
+
+	(void)state;
+	open_with(&f, &config);
+	cluster_add(sched_ledger(f.sched), 4, 16, 0, NULL);
+	submit(&f, 1, 3, 0, 10);
+	submit(&f, 2, 2, 0, 10);
+	submit(&f, 3, 4, 0, 10);
+	submit(&f, 4, 1, 0, 30); /* beside job 2, in the way of job 3 */
+	expect_at(&f, 1, "1 4");
+	finish(&f);
+
+	open_with(&f, &config);
+	cluster_add(sched_ledger(f.sched), 4, 16, 0, NULL);
+	submit(&f, 1, 3, 0, 10);
+	array = cluster_job(2, 2, S(1), S(10)); /* there will be room for two tasks at 11 */
+	array.array = 2;
+	sched_enqueue(f.sched, &array, 2);
+	submit(&f, 4, 1, 0, 30); /* it leaves room for one */
+	expect_at(&f, 1, "1 4");
+	finish(&f);
+}
+
 /* A limit so long that its end cannot be written down is over "never". */
 static void test_a_limit_beyond_all_time(void **state)
 {
@@ -329,6 +358,7 @@ int main(void)
 		cmocka_unit_test(test_users_are_held_to_their_limits),
 		cmocka_unit_test(test_a_head_that_comes_to_its_limit),
 		cmocka_unit_test(test_the_second_reservation_holds),
+		cmocka_unit_test(test_there_are_no_more_reservations),
 		cmocka_unit_test(test_a_limit_beyond_all_time),
 	};
 
