@@ -29,7 +29,7 @@ struct preempt_request {
 #define PREEMPT_NONE 1 /* no set of victims makes room */
 
 /*
- * Choose victims so that the request fits once they, and those that are leaving already, are gone.
+ * Choose victims so that the request fits once they, and those that are leaving or overdue, are gone.
  * 0 with *ret_victims (heap, owned by
  * the caller; pointers borrowed from `running`), or PREEMPT_NONE: also when nobody need go.
  * *ret_immune_ns: when the next job loses its immunity that would be a victim otherwise;

@@ -158,9 +158,14 @@ static void check_start(struct run *run, const struct decision *decision)
 		run->digest = run->digest * 31 + got.gpus[n];
 }
 
-/* Would the head fit if those leaving were gone, and those of whom `and` says so? */
+static bool goes_anyway(const struct run *run, const struct naive_job *job)
+{
+	return job->leaving || (job->limit && job->start + job->limit <= run->now);
+}
+
+/* Would the head fit if those leaving and overdue were gone, and those of whom `also` says so? */
 static bool fits_without(const struct run *run, const struct naive_job *head,
-			 bool (*and)(const struct run *run, const struct naive_job *job))
+			 bool (*also)(const struct run *run, const struct naive_job *job))
 {
 	static struct naive then;
 	struct naive_place unused;
@@ -168,7 +173,8 @@ static bool fits_without(const struct run *run, const struct naive_job *head,
 	then = run->naive;
 	for (unsigned i = 0; i < then.n_jobs; i++)
 		if (then.jobs[i].state == NAIVE_RUNNING &&
-		    (then.jobs[i].leaving || (and&&and(run, &run->naive.jobs[i]))))
+		    (goes_anyway(run, &run->naive.jobs[i]) ||
+		     (also && also(run, &run->naive.jobs[i]))))
 			naive_end(&then, &then.jobs[i]);
 	for (unsigned n = 0; n < then.n_nodes; n++)
 		for (unsigned i = 0; i < then.nodes[n].n; i++)
@@ -181,7 +187,7 @@ static bool yields(const struct run *run, const struct naive_job *job)
 {
 	const struct naive_job *head = run->beneficiary;
 
-	return job->state == NAIVE_RUNNING && job->preemptible && !job->leaving &&
+	return job->state == NAIVE_RUNNING && job->preemptible && !goes_anyway(run, job) &&
 	       job->priority < head->priority && naive_ranks_before(&run->naive, head, job);
 }
 

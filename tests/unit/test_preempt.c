@@ -111,11 +111,12 @@ static bool is_immune(const struct running *running)
 
 static bool yields(const struct fixture *f, const struct running *running)
 {
-	return running->preemptible && !running->leaving && running->priority < f->asked.priority &&
+	return running->preemptible && !running->leaving && running->end_ns > NOW &&
+	       running->priority < f->asked.priority &&
 	       queue_key_compare(&f->asked.key, &running->key) < 0;
 }
 
-/* Would it fit with these gone, by index, and those that are leaving? */
+/* Would it fit with these gone, by index, and those that are leaving or overdue? */
 static bool fits_without(const struct fixture *f, unsigned gone)
 {
 	struct ledger scratch;
@@ -123,7 +124,7 @@ static bool fits_without(const struct fixture *f, unsigned gone)
 
 	ledger_scratch_init(&scratch, &f->ledger);
 	for (size_t i = 0; i < f->n; i++)
-		if (gone >> i & 1 || f->runnings[i].leaving)
+		if (gone >> i & 1 || f->runnings[i].leaving || f->runnings[i].end_ns <= NOW)
 			ledger_give(&scratch, &f->runnings[i].alloc);
 	fits = placement_fits(&scratch, &f->request);
 	ledger_scratch_finish(&scratch);
@@ -192,6 +193,8 @@ static void draw_jobs(struct fixture *f, uint32_t most_gpus, uint32_t most_cpus)
 		running->preemptible = draw(8);
 		running->priority = (int32_t)draw(7);
 		running->leaving = draw(8) == 0;
+		if (draw(8) == 0)
+			running->end_ns = NOW - (int64_t)draw(2);
 		if (draw(8) == 0)
 			running->key.id = 0; /* before the job that asks */
 	}
@@ -266,6 +269,9 @@ static void test_who_need_not_go(void **state)
 	expect_victims(&f, "");
 	f.runnings[0].key.rank = 0;
 	f.runnings[0].leaving = true;
+	expect_victims(&f, "");
+	f.runnings[0].leaving = false;
+	f.runnings[0].end_ns = NOW; /* it is about to end by itself */
 	expect_victims(&f, "");
 	close_machine(&f);
 }
