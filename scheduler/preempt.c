@@ -64,9 +64,12 @@ static bool goes_anyway(const struct running *running, int64_t now_ns)
 static bool yields(const struct running *running, const struct preempt_request *request,
 		   int64_t now_ns)
 {
+	struct policy_order order = request->order;
+
 	return running->preemptible && !goes_anyway(running, now_ns) &&
 	       running->priority < request->priority &&
-	       queue_key_compare(&request->key, &running->key) < 0;
+	       policy_compare(&order, request->shape, &request->key, &running->shape,
+			      &running->key) < 0;
 }
 
 static struct victims find_candidates(struct running *const *running, size_t n_running,
@@ -257,14 +260,15 @@ int preempt_find(const struct ledger *ledger, struct running *const *running, si
 
 	ledger_scratch_init(&soon, ledger);
 	expect(&soon, running, n_running, now_ns);
-	if (placement_fits(&soon, request->request)) {
+	if (placement_fits(&soon, &request->shape->request)) {
 		*ret_immune_ns = TIME_NEVER;
 		return PREEMPT_NONE;
 	}
-	if (victims.n == 0 || (!choose_on_one_node(&soon, request->request, &victims, chosen) &&
-			       !choose_greedily(&soon, request->request, &victims, chosen)))
+	if (victims.n == 0 ||
+	    (!choose_on_one_node(&soon, &request->shape->request, &victims, chosen) &&
+	     !choose_greedily(&soon, &request->shape->request, &victims, chosen)))
 		return PREEMPT_NONE;
-	spare(&soon, request->request, &victims, chosen);
+	spare(&soon, &request->shape->request, &victims, chosen);
 	*ret_victims = xcalloc(victims.n, sizeof(struct running *));
 	*ret_n = 0;
 	for (size_t i = 0; i < victims.n; i++)

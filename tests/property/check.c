@@ -188,7 +188,8 @@ static bool yields(const struct run *run, const struct naive_job *job)
 	const struct naive_job *head = run->beneficiary;
 
 	return job->state == NAIVE_RUNNING && job->preemptible && !goes_anyway(run, job) &&
-	       job->priority < head->priority && naive_ranks_before(&run->naive, head, job);
+	       job->priority < head->priority &&
+	       naive_goes_before(&run->naive, head, job, run->now);
 }
 
 static bool is_victim(const struct run *run, const struct naive_job *job)
