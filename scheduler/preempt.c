@@ -54,19 +54,19 @@ static int compare_cost(const void *a, const void *b)
 	return (x->running->job > y->running->job) - (x->running->job < y->running->job);
 }
 
-/* Will it be gone in a moment without being told to? */
-static bool goes_anyway(const struct running *running, int64_t now_ns)
+/* Will it be gone by gone_ns, when a victim would be, without being told to? */
+static bool goes_anyway(const struct running *running, int64_t gone_ns)
 {
-	return running->leaving || running->end_ns <= now_ns;
+	return running->leaving || running->end_ns <= gone_ns;
 }
 
 /* May it be told to make room for this request, if it were not for its immunity? */
 static bool yields(const struct running *running, const struct preempt_request *request,
-		   int64_t now_ns)
+		   int64_t gone_ns)
 {
 	struct policy_order order = request->order;
 
-	return running->preemptible && !goes_anyway(running, now_ns) &&
+	return running->preemptible && !goes_anyway(running, gone_ns) &&
 	       running->priority < request->priority &&
 	       policy_compare(&order, request->shape, &request->key, &running->shape,
 			      &running->key) < 0;
@@ -83,7 +83,7 @@ static struct victims find_candidates(struct running *const *running, size_t n_r
 	for (size_t i = 0; i < n_running; i++) {
 		int64_t until_ns = time_add(running[i]->start_ns, params->immunity_ns);
 
-		if (!yields(running[i], request, now_ns))
+		if (!yields(running[i], request, time_add(now_ns, params->grace_ns)))
 			continue;
 		if (until_ns > now_ns) {
 			immune_ns = until_ns < immune_ns ? until_ns : immune_ns;
@@ -240,11 +240,11 @@ static void spare(const struct ledger *ledger, const struct request *request,
 /* What will be free without anybody being told to go: what those that go anyway hold, and GPUs that
  * are being cleaned. */
 static void expect(struct ledger *scratch, struct running *const *running, size_t n_running,
-		   int64_t now_ns)
+		   int64_t gone_ns)
 {
 	ledger_scratch_expect_cleaned(scratch);
 	for (size_t i = 0; i < n_running; i++)
-		if (goes_anyway(running[i], now_ns))
+		if (goes_anyway(running[i], gone_ns))
 			ledger_give(scratch, &running[i]->alloc);
 }
 
@@ -259,7 +259,7 @@ int preempt_find(const struct ledger *ledger, struct running *const *running, si
 	_cleanup_(ledger_scratch_finish) struct ledger soon;
 
 	ledger_scratch_init(&soon, ledger);
-	expect(&soon, running, n_running, now_ns);
+	expect(&soon, running, n_running, time_add(now_ns, params->grace_ns));
 	if (placement_fits(&soon, &request->shape->request)) {
 		*ret_immune_ns = TIME_NEVER;
 		return PREEMPT_NONE;

@@ -158,12 +158,15 @@ static void check_start(struct run *run, const struct decision *decision)
 		run->digest = run->digest * 31 + got.gpus[n];
 }
 
+/* Will it be gone as soon as one that is told to go now? */
 static bool goes_anyway(const struct run *run, const struct naive_job *job)
 {
-	return job->leaving || (job->limit && job->start + job->limit <= run->now);
+	int64_t gone = run->now + run->test_case->preempt.grace_ns;
+
+	return job->leaving || (job->limit && job->start + job->limit <= gone);
 }
 
-/* Would the head fit if those leaving and overdue were gone, and those of whom `also` says so? */
+/* Would the head fit if those who go anyway were gone, and those of whom `also` says so? */
 static bool fits_without(const struct run *run, const struct naive_job *head,
 			 bool (*also)(const struct run *run, const struct naive_job *job))
 {

@@ -12,6 +12,7 @@
 #define JOBS	 10
 #define NOW	 1000
 #define IMMUNITY 20
+#define GRACE	 3
 
 struct fixture {
 	struct ledger ledger;
@@ -33,7 +34,10 @@ struct answer {
 static void open_machine(struct fixture *f, size_t nodes, unsigned gpus, uint32_t cpus)
 {
 	*f = (struct fixture){
-		.params = {.enabled = true, .immunity_ns = IMMUNITY, .restart_ns = 5},
+		.params = {.enabled = true,
+			   .immunity_ns = IMMUNITY,
+			   .restart_ns = 5,
+			   .grace_ns = GRACE},
 		.asked = {.key = {.id = 1}, .priority = 5, .order.policy = &policy_fifo},
 	};
 	f->asked.shape = &f->shape;
@@ -111,12 +115,12 @@ static bool is_immune(const struct running *running)
 
 static bool yields(const struct fixture *f, const struct running *running)
 {
-	return running->preemptible && !running->leaving && running->end_ns > NOW &&
+	return running->preemptible && !running->leaving && running->end_ns > NOW + GRACE &&
 	       running->priority < f->asked.priority &&
 	       queue_key_compare(&f->asked.key, &running->key) < 0;
 }
 
-/* Would it fit with these gone, by index, and those that are leaving or overdue? */
+/* Would it fit with these gone, by index, and those that go anyway? */
 static bool fits_without(const struct fixture *f, unsigned gone)
 {
 	struct ledger scratch;
@@ -124,7 +128,7 @@ static bool fits_without(const struct fixture *f, unsigned gone)
 
 	ledger_scratch_init(&scratch, &f->ledger);
 	for (size_t i = 0; i < f->n; i++)
-		if (gone >> i & 1 || f->runnings[i].leaving || f->runnings[i].end_ns <= NOW)
+		if (gone >> i & 1 || f->runnings[i].leaving || f->runnings[i].end_ns <= NOW + GRACE)
 			ledger_give(&scratch, &f->runnings[i].alloc);
 	fits = placement_fits(&scratch, &f->shape.request);
 	ledger_scratch_finish(&scratch);
@@ -194,7 +198,7 @@ static void draw_jobs(struct fixture *f, uint32_t most_gpus, uint32_t most_cpus)
 		running->priority = (int32_t)draw(7);
 		running->leaving = draw(8) == 0;
 		if (draw(8) == 0)
-			running->end_ns = NOW - (int64_t)draw(2);
+			running->end_ns = NOW + (int64_t)draw(6);
 		if (draw(8) == 0)
 			running->key.id = 0; /* before the job that asks */
 	}
@@ -271,8 +275,10 @@ static void test_who_need_not_go(void **state)
 	f.runnings[0].leaving = true;
 	expect_victims(&f, "");
 	f.runnings[0].leaving = false;
-	f.runnings[0].end_ns = NOW; /* it is about to end by itself */
+	f.runnings[0].end_ns = NOW + GRACE; /* it will be gone as soon by itself */
 	expect_victims(&f, "");
+	f.runnings[0].end_ns++;
+	expect_victims(&f, "10");
 	close_machine(&f);
 }
 
