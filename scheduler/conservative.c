@@ -246,16 +246,16 @@ static int compare_jobs(const void *a, const void *b)
 
 void conservative_copy(struct conservative *copy, const struct conservative *original)
 {
-	_cleanup_(free_ptr) struct promise **by_job = xcalloc(copy->n, sizeof(*by_job));
+	_cleanup_(free_ptr) struct promise **by_job = xcalloc(copy->n, sizeof(struct promise *));
 
 	for (size_t i = 0; i < copy->n; i++)
 		by_job[i] = &copy->promises[i];
 	if (copy->n > 1)
-		qsort(by_job, copy->n, sizeof(*by_job), compare_jobs);
+		qsort(by_job, copy->n, sizeof(struct promise *), compare_jobs);
 	for (size_t i = 0; i < original->n && copy->n > 0; i++) {
 		const struct promise *promise = &original->promises[i];
 		struct promise **same =
-			bsearch(&promise, by_job, copy->n, sizeof(*by_job), compare_jobs);
+			bsearch(&promise, by_job, copy->n, sizeof(struct promise *), compare_jobs);
 
 		if (!same)
 			continue;

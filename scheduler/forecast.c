@@ -63,7 +63,7 @@ static int compare_later(const void *a, const void *b, void *order)
 
 static void sort_later(const struct sched *sched, struct copy *copy)
 {
-	copy->later = xcalloc(sched->n_later, sizeof(*copy->later));
+	copy->later = xcalloc(sched->n_later, sizeof(struct later *));
 	copy->n_later = sched->n_later;
 	for (size_t i = 0; i < sched->n_later; i++)
 		copy->later[i] = &sched->later[i];

@@ -114,9 +114,10 @@ static bool make_room(const struct pass *pass, const struct candidate *head)
 	struct sched *sched = pass->sched;
 	const struct preempt_params *params = &sched->config.preempt;
 	const struct preempt_request request = {
-		.request = &candidate_shape(head)->request,
+		.shape = candidate_shape(head),
 		.key = head->waiting->key,
 		.priority = head->waiting->priority,
+		.order = pass->order,
 	};
 	_cleanup_(free_ptr) struct running **victims = NULL;
 	size_t n, n_running;

@@ -123,7 +123,6 @@ static void pass(struct run *run)
 	litter(run);
 	check_usage(run);
 	run->n_wave = 0;
-	run->wave_is_checked = false;
 	sched_pass(run->sched, run->now, &decisions);
 	for (size_t i = 0; i < decisions.n; i++)
 		check_decision(run, &decisions.items[i]);

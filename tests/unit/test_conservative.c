@@ -64,6 +64,8 @@ static void test_a_late_end_does_not_change_the_order(void **state)
 	submit(&f, 3, 1, 0, 10);
 	expect_at(&f, 1, "1");
 	expect_at(&f, 12, ""); /* overdue */
+	expect_promise(&f, 2, S(12) + 1);
+	expect_promise(&f, 3, S(22) + 1);
 	end_at(&f, 13, 1);
 	expect_at(&f, 13, "2");
 	expect_promise(&f, 3, S(23));
@@ -114,6 +116,22 @@ static void test_a_prediction_that_is_outlived(void **state)
 	end_at(&f, 1804, 1);
 	end_at(&f, 1804, 3);
 	expect_at(&f, 1804, "2");
+	finish(&f);
+}
+
+/* It ends before its new time: what the plan gives back is what the plan holds. */
+static void test_a_prediction_outlived_by_a_little(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	open_conservative(&f, 1);
+	submit_predicted(&f, 1, S(1800));
+	expect_at(&f, 1, "1");
+	expect_at(&f, 1801, "");
+	end_at(&f, 1802, 1);
+	submit(&f, 2, 1, 0, 10);
+	expect_at(&f, 1802, "2");
 	finish(&f);
 }
 
@@ -317,6 +335,7 @@ int main(void)
 		cmocka_unit_test(test_a_late_end_does_not_change_the_order),
 		cmocka_unit_test(test_an_end_told_late_without_a_pass_between),
 		cmocka_unit_test(test_a_prediction_that_is_outlived),
+		cmocka_unit_test(test_a_prediction_outlived_by_a_little),
 		cmocka_unit_test(test_own_limits_block_nobody),
 		cmocka_unit_test(test_arrays_are_promised_task_by_task),
 		cmocka_unit_test(test_arrays_without_a_limit_fill_the_machine),
