@@ -26,8 +26,8 @@ int idset_add(struct idset *set, uint64_t first, uint64_t last);
 
 bool idset_has(const struct idset *set, uint64_t id);
 
-/* The part of `range` that is in the set, from its first common id on: true with *ret_part, or false
- * when nothing of it is. */
+/* The part of `range` that is in the set, from its first common id on: true with *ret_part, or
+ * false when nothing of it is. */
 bool idset_first_part(const struct idset *set, const struct idrange *range,
 		      struct idrange *ret_part);
 
