@@ -74,13 +74,20 @@ void predict_learn(struct predictor *predictor, uint64_t id, int64_t run_ns)
 	HASH_ADD(hh, predictor->by_id, id, sizeof(likeness->id), likeness);
 }
 
+int64_t predict_ladder(int64_t run_ns)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(ladder); i++)
+		if (ladder[i] >= run_ns)
+			return ladder[i];
+	return run_ns;
+}
+
 int64_t predict_raise(int64_t run_ns)
 {
 	int64_t top = ladder[ARRAY_SIZE(ladder) - 1];
 
-	for (size_t i = 0; i < ARRAY_SIZE(ladder); i++)
-		if (ladder[i] > run_ns)
-			return ladder[i];
+	if (run_ns < top)
+		return predict_ladder(run_ns + 1);
 	return run_ns > TIME_NEVER - 2 * top ? TIME_NEVER : (run_ns / top + 1) * top;
 }
 
