@@ -55,6 +55,7 @@ struct naive_job {
 	int64_t start;
 	bool leaving;	      /* was told to make room */
 	int64_t leaves, gone; /* by then, as is planned; really */
+	unsigned preempted;   /* how often */
 	unsigned piece;	      /* of the books of who used what: its own, of this run */
 	int turn;	      /* how many had been started when it was */
 	struct naive_place place;
