@@ -51,8 +51,12 @@ void predictor_destroy(struct predictor *predictor)
 
 	if (!predictor)
 		return;
-	HASH_ITER (hh, predictor->by_id, likeness, next)
-		forget(predictor, likeness);
+	likeness = predictor->by_id;
+	HASH_CLEAR(hh, predictor->by_id); /* the table; its entries are still a list */
+	for (; likeness; likeness = next) {
+		next = likeness->hh.next;
+		free(likeness);
+	}
 	free(predictor);
 }
 

@@ -4,15 +4,19 @@
  *
  * Only jobs that said they may be (preemptible), of lower priority, that also stand behind it in
  * the queue (else they would take their place back at once), and that have run for some time since
- * they were started: that is their immunity, and it bounds what preemption can waste. Of these the
- * set that loses least is chosen: a job's cost is its GPUs times the time since it started, because
- * that work may be lost, and the time that it needs to begin again.
+ * they were started: that is their immunity, and it bounds what preemption can waste; and no job
+ * more than PREEMPTIONS_MAX times. Of these the set that loses least is chosen: a job's cost is its
+ * GPUs times the time since it started, because that work may be lost, and the time that it needs
+ * to begin again.
  */
 #pragma once
 
 #include "scheduler/placement.h"
 #include "scheduler/policy.h"
 #include "scheduler/running.h"
+
+/* So often a job may be preempted; from then on it stays. */
+#define PREEMPTIONS_MAX 5
 
 struct preempt_params {
 	bool enabled;

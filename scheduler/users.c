@@ -45,8 +45,10 @@ void users_destroy(struct users *users)
 
 	if (!users)
 		return;
-	HASH_ITER (hh, users->by_uid, user, next) {
-		HASH_DEL(users->by_uid, user);
+	user = users->by_uid;
+	HASH_CLEAR(hh, users->by_uid); /* the table; its entries are still a list */
+	for (; user; user = next) {
+		next = user->hh.next;
 		free(user);
 	}
 	free(users);
