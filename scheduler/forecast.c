@@ -7,7 +7,7 @@
  * as of now; nobody is preempted in a forecast. Deliberately not here: arrivals that have not
  * happened. A second model of the scheduler would drift from it; this one cannot.
  * Cost: copies of the ledger's nodes and of the running jobs, then one pass per end. Read next:
- * why.c.
+ * depend.c.
  */
 #include "scheduler/forecast.h"
 

@@ -20,7 +20,7 @@
  * Invariants: a job that would not fit even on an empty machine of this moment (its GPUs are lost
  * or held by others) reserves nothing, and neither does one that its own limits hold back, so
  * neither blocks anybody. Deliberately not here: promises to everybody (conservative.c), the
- * reasons shown (why.c). Read next: preempt.c.
+ * reasons shown (why.c). Read next: conservative.c.
  */
 #include <assert.h>
 #include <stdlib.h>

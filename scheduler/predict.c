@@ -5,7 +5,7 @@
  * Invariants: memory is bounded: beyond LIKENESSES_MAX the one that was learned from longest ago is
  * forgotten. Steps, not exact times, because predictions are compared: jobs that will take about as
  * long then count as alike, and first come, first served decides between them. Cost: O(1).
- * Read next: policy.h.
+ * Read next: policy.c.
  */
 #include "scheduler/predict.h"
 

@@ -6,7 +6,7 @@
  * changed; between two settlements the rate is constant, so the decayed integral has a closed form
  * and no tick is needed. Time that goes back (a wall clock that was set) charges nothing.
  * Deliberately not here: accounts above users (groups, projects). Cost: O(1) each, one hash
- * look-up. Read next: policy.h.
+ * look-up. Read next: predict.c.
  */
 #include "scheduler/users.h"
 
