@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Arrays, dependencies, limits and preemption, through the whole house."""
+import json
+import os
+import signal
+
 import pytest
+
+from harness import UnixConnection
 
 pytestmark = pytest.mark.sanitize
 
@@ -50,6 +56,16 @@ def test_parts_of_an_array_go_their_own_ways(tgpu_factory):
     assert [(entry["id"], entry["n_tasks"], entry["state"]) for entry in cancelled] == [(job + 20, 10, "cancelled")]
 
 
+def test_each_part_of_an_array_is_acted_on_once(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    job = tgpu.submit("--array", "0-99", "--gpus", "1", "--hold", "--", "true")
+    tgpu.submit("--hold", "--", "true")
+    _, answer = tgpu.api("POST", "/v1/jobs/cancel", {"ids": f"{job + 10}-{job + 19}"})
+    assert [(result["id"], result["n_tasks"]) for result in answer["results"]] == [(job + 10, 10)]
+    _, answer = tgpu.api("POST", "/v1/jobs/hold", {"ids": f"{job + 12}"})
+    assert [(result["id"], result["status"]) for result in answer["results"]] == [(job + 12, 409)]
+
+
 def test_a_large_array_is_one_entry(tgpu_factory):
     tgpu = tgpu_factory(gpus="simulated:1")
     job = tgpu.submit("--array", "0-499999", "--gpus", "1", "--hold", "--", "true")
@@ -95,6 +111,58 @@ def test_a_dependency_on_a_retried_job_waits_for_its_last_attempt(tgpu_factory):
     child = tgpu.submit("--after", str(parent), "--", "true")
     assert tgpu.wait(child)["state"] == "finished"
     assert tgpu.job(parent)["attempt"] == 2
+
+
+def test_a_dependency_that_ends_while_no_daemon_runs(tgpu_factory, tmp_path):
+    tgpu = tgpu_factory()
+    os.mkfifo(tmp_path / "gate")
+    parent = tgpu.submit("--", f"cmd=cat {tmp_path}/gate; exit 3")
+    good = tgpu.submit("--after", f"afternotok:{parent}", "--", "true")
+    bad = tgpu.submit("--after", f"afterok:{parent}", "--cancel-if-never", "--", "true")
+    other = tgpu.submit("--after", f"afterany:{parent}-{parent}", "--", "true")
+    tgpu.wait_for_state(parent, "running")
+    tgpu.kill9()
+    (tmp_path / "gate").open("w", encoding="ascii").close()  # returns once the job has opened it
+    status = tgpu.state / "jobs" / f"{parent}.1" / "status"
+    while not status.exists():
+        os.sched_yield()
+    tgpu.start()
+    assert [tgpu.wait(job)["state"] for job in (good, bad, other)] == ["finished", "cancelled", "finished"]
+
+
+def in_one_turn(tgpu, *requests):
+    """Send these so that one turn of the daemon takes them all in; their answers."""
+    connections = [UnixConnection(tgpu.socket) for _ in requests]
+    for connection in connections:  # known to the daemon before it is stopped
+        connection.request("GET", "/v1/status")
+        connection.getresponse().read()
+    tgpu.daemon.send_signal(signal.SIGSTOP)
+    try:
+        for connection, (verb, body) in zip(connections, requests):
+            connection.request("POST", f"/v1/jobs{verb}", json.dumps(body))
+    finally:
+        tgpu.daemon.send_signal(signal.SIGCONT)
+    answers = [json.loads(connection.getresponse().read()) for connection in connections]
+    for connection in connections:
+        connection.close()
+    return answers
+
+
+def test_an_end_and_what_is_done_to_its_dependents_in_one_turn(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    gate = tgpu.submit("--hold", "--", "true")
+    freed = tgpu.submit("--after", f"afterany:{gate}", "--", "true")
+    array = tgpu.submit("--after", f"afterany:{gate}", "--array", "0-2", "--", "true")
+    never = tgpu.submit("--after", f"afterok:{gate}", "--array", "0-2", "--cancel-if-never", "--", "true")
+    spec = {"command": ["true"], "cwd": "/", "env": {}, "after": f"afterany:{gate}"}
+    answers = in_one_turn(tgpu, ("", spec), ("/cancel", {"ids": str(gate)}),
+                          ("/update", {"ids": str(freed), "set": {"after": "none"}}),
+                          ("/hold", {"ids": str(array + 1)}), ("/hold", {"ids": str(never + 1)}), ("", spec))
+    late = [answers[0]["id"], answers[-1]["id"]]
+    assert [tgpu.wait(job)["state"] for job in (freed, array, array + 2, *late)] == ["finished"] * 5
+    assert [tgpu.wait(never + i)["state"] for i in range(3)] == ["cancelled"] * 3
+    tgpu.cli("release", str(array + 1))
+    assert tgpu.wait(array + 1)["state"] == "finished"
 
 
 @pytest.mark.parametrize("after", ["77", "afterok", "later:1", "afterok:1,,2", ""])
