@@ -110,6 +110,9 @@ struct record *record_split(struct daemon *daemon, struct record *record, uint32
 	rest->notify = record->notify;
 	replace_string(&rest->name, record->name);
 	replace_string(&rest->message, record->message);
+	/* What was changed in this turn the store does not know yet. */
+	if (record->new_spec && !record->new_owner)
+		rest->new_spec = xstrdup(record->new_spec);
 	return rest;
 }
 

@@ -56,6 +56,26 @@ def test_parts_of_an_array_go_their_own_ways(tgpu_factory):
     assert [(entry["id"], entry["n_tasks"], entry["state"]) for entry in cancelled] == [(job + 20, 10, "cancelled")]
 
 
+def test_a_changed_part_keeps_its_own_spec(tgpu_factory, tmp_path):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    job = tgpu.submit("--array", "0-7", "--gpus", "1", "--hold", "--output", str(tmp_path / "old.%a"), "--", "true")
+    changes = {"first": f"{job}", "some": f"{job + 2}-{job + 5}"}
+    for name, ids in changes.items():
+        assert tgpu.cli("update", ids, "--output", str(tmp_path / f"{name}.%a")).returncode == 0
+    assert tgpu.cli("update", f"{job + 4}-{job + 5}", "--name", "later").returncode == 0
+    tgpu.kill9()
+    tgpu.start()
+    want = {"first.0", "old.1", "some.2", "some.3", "some.4", "some.5", "old.6", "old.7"}
+    names = ["true", "true", "true", "true", "later", "later", "true", "true"]
+    for when in ("before", "after"):
+        shown = [tgpu.job(job + i) for i in range(8)]
+        assert {entry["output"].rpartition("/")[2] for entry in shown} == want, when
+        assert [(entry["name"], entry["spec"]["name"]) for entry in shown] == [(name, name) for name in names], when
+        tgpu.cli("release", f"{job}-{job + 7}")
+        assert tgpu.cli("wait", f"{job}-{job + 7}").returncode == 0
+    assert {path.name for path in tmp_path.iterdir()} == want
+
+
 def test_each_part_of_an_array_is_acted_on_once(tgpu_factory):
     tgpu = tgpu_factory(gpus="simulated:1")
     job = tgpu.submit("--array", "0-99", "--gpus", "1", "--hold", "--", "true")
