@@ -111,6 +111,10 @@ int64_t record_count(const struct daemon *daemon, uint32_t uid);
 /* What jobs that probably run equally long have in common: owner, name and size. */
 uint64_t record_likeness(const struct record *record);
 
+/* Fill in that and how long it will run, by what is known of its like. Not while it waits: the
+ * scheduler knows it by this. */
+void record_predict(struct daemon *daemon, struct record *record);
+
 /* The record as a store row: borrowed strings, no spec, no owner. */
 struct store_row record_row(const struct record *record);
 

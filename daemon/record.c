@@ -154,6 +154,13 @@ uint64_t record_likeness(const struct record *record)
 	return hash ? hash : 1;
 }
 
+void record_predict(struct daemon *daemon, struct record *record)
+{
+	record->job.likeness = record_likeness(record);
+	record->job.predicted_ns =
+		predict_run(sched_predictor(daemon->sched), record->job.likeness);
+}
+
 struct store_row record_row(const struct record *record)
 {
 	struct store_row row = {

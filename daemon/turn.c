@@ -71,11 +71,8 @@ static void add_event(struct turn *turn, uint64_t job, int64_t time_ns, const ch
 /* How long it will run is best known when it begins to wait, and must not change while it does. */
 static void enqueue(struct daemon *daemon, struct record *record)
 {
-	struct job *job = &record->job;
-
-	job->likeness = record_likeness(record);
-	job->predicted_ns = predict_run(sched_predictor(daemon->sched), job->likeness);
-	sched_enqueue(daemon->sched, job, job->n_tasks);
+	record_predict(daemon, record);
+	sched_enqueue(daemon->sched, &record->job, record->job.n_tasks);
 }
 
 void turn_submit(struct daemon *daemon, struct record *record)

@@ -96,6 +96,10 @@ void sched_dequeue(struct sched *sched, const struct job *job);
 /* A job holds resources that no pass gave it (adopted at a restart). Books job->alloc. */
 void sched_adopt(struct sched *sched, const struct job *job);
 
+/* The machine is another than when running jobs were adopted: charge their users for their true
+ * shares of it, from their starts on. */
+void sched_measure_shares(struct sched *sched, int64_t now_ns);
+
 /* A started or adopted job is over at now_ns: its resources are free. Harmless for others. */
 void sched_release(struct sched *sched, uint64_t job, int64_t now_ns);
 

@@ -242,3 +242,17 @@ def test_starts_are_foretold(tgpu_factory):
     starts = [tgpu.job(job)["start_ms_estimated"] for job in (first, second)]
     assert 0 < starts[1] - starts[0] <= 30 * 60 * 1000 + 1000
     assert "starts in about " in tgpu.cli("why", str(second)).stdout
+
+
+def test_a_restart_knows_how_long_running_jobs_will_take(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    taught = tgpu.submit("--gpus", "1", "--name", "known", "--", "true")
+    assert tgpu.wait(taught)["state"] == "finished"
+    running = tgpu.submit("--gpus", "1", "--name", "known", "--", "sleep", "1000")
+    waiting = tgpu.submit("--gpus", "1", "--", "true")
+    tgpu.wait_for_state(running, "running")
+    foretold = tgpu.job(waiting)["start_ms_estimated"]
+    assert foretold > tgpu.job(running)["start_ms"]
+    tgpu.kill9()
+    tgpu.start()
+    assert abs(tgpu.job(waiting)["start_ms_estimated"] - foretold) < 60000
