@@ -76,6 +76,20 @@ def test_a_changed_part_keeps_its_own_spec(tgpu_factory, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == want
 
 
+def test_an_array_submitted_twice_is_one(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1", config="max_jobs_per_user = 12\n")
+    spec = {"command": ["true"], "cwd": "/", "env": {}, "array": "0-3,7-9", "unique": True, "name": "one", "hold": True}
+    first = [tgpu.api("POST", "/v1/jobs", spec, {"Idempotency-Key": "k"}) for _ in range(2)]
+    assert [(status, job["id"], job["n_jobs"], job["n_tasks"]) for status, job in first] == [(201, 1, 7, 4), (200, 1, 7, 4)]
+    tgpu.cli("cancel", "1-5")
+    for headers in ({}, {"Idempotency-Key": "k"}):  # by its name, by its key
+        status, job = tgpu.api("POST", "/v1/jobs", spec, headers)
+        assert (status, job["id"], job["n_jobs"], job["state"]) == (200, 1, 7, "cancelled")
+    refused = tgpu.api("POST", "/v1/jobs", {**spec, "name": "more", "array": "1-11"})
+    assert refused[0] == 503 and "you have 2 jobs" in refused[1]["error"]
+    assert tgpu.api("POST", "/v1/jobs", {**spec, "name": "more", "array": "1-10"})[0] == 201
+
+
 def test_each_part_of_an_array_is_acted_on_once(tgpu_factory):
     tgpu = tgpu_factory(gpus="simulated:1")
     job = tgpu.submit("--array", "0-99", "--gpus", "1", "--hold", "--", "true")
