@@ -74,7 +74,7 @@ struct daemon {
 	struct store *store;
 	struct sched *sched;
 	struct record *records; /* by id, of its first task */
-	struct record **arrays; /* owned, borrowed in it: those that stand for several tasks */
+	struct record **arrays; /* owned; borrowed: those for several tasks, in order of id */
 	size_t n_arrays, arrays_capacity;
 	struct depend *depend;
 	struct user *users; /* by uid: those with records */
