@@ -19,7 +19,7 @@ enum backfill_mode {
 	BACKFILL_GREEDY,  /* whatever fits starts: large jobs starve. For comparison */
 	BACKFILL_EASY,	  /* the first that must wait holds a reservation; others may pass it */
 	BACKFILL_RESERVE, /* so do the first `reservations` */
-	BACKFILL_CONSERVATIVE, /* everybody is promised a start when he comes, and keeps it */
+	BACKFILL_CONSERVATIVE, /* everybody is promised a start on arrival, and keeps it */
 	BACKFILL_MODE_COUNT,
 };
 

@@ -117,7 +117,7 @@ static void test_a_prediction_that_is_outlived(void **state)
 	finish(&f);
 }
 
-/* Who is kept back by his own limit keeps nobody else back. */
+/* Who is kept back by a limit of their own keeps nobody else back. */
 static void test_own_limits_block_nobody(void **state)
 {
 	struct sched_config config = {.policy = &policy_fifo,
