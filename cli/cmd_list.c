@@ -45,16 +45,14 @@ static void add_start(struct table *table, const json_t *job, int64_t now_ms)
 
 static void add_row(struct table *table, const json_t *job, int64_t now_ms, bool with_start)
 {
-	_cleanup_(buf_finish) struct buf where = {0};
+	_cleanup_(buf_finish) struct buf where = {0}, ids = {0};
+	struct idrange jobs = jobview_range(job);
 	int64_t limit = field_int(job, "time_limit_ms", 0);
 	char text[32];
 
 	jobview_where(&where, job);
-	if (jobview_n_tasks(job) > 1)
-		table_addf(table, COLOUR_NONE, "%" PRIu64 "-%" PRIu64, jobview_id(job),
-			   jobview_id(job) + jobview_n_tasks(job) - 1);
-	else
-		table_addf(table, COLOUR_NONE, "%" PRIu64, jobview_id(job));
+	idrange_format(&ids, &jobs);
+	table_add(table, COLOUR_NONE, buf_get(&ids));
 	table_add(table, COLOUR_NONE, field_text(job, "name"));
 	table_add(table, COLOUR_NONE, format_user((uid_t)field_int(job, "uid", 0)));
 	table_add(table, jobview_colour(job), jobview_state(job));

@@ -93,5 +93,6 @@ void history_load_shares(struct daemon *daemon)
 		users_charge(sched_users(daemon->sched), history.items[i].uid,
 			     share_of(daemon, &history.items[i].request), history.items[i].start_ns,
 			     history.items[i].end_ns);
+	sched_measure_shares(daemon->sched, clock_wall_ns());
 	free(history.items);
 }

@@ -292,6 +292,23 @@ void sched_adopt(struct sched *sched, const struct job *job)
 	conservative_restart(&sched->conservative);
 }
 
+void sched_measure_shares(struct sched *sched, int64_t now_ns)
+{
+	size_t n;
+	struct running *const *list = runnings_list(sched->runnings, &n);
+
+	for (size_t i = 0; i < n && tells_users_apart(sched); i++) {
+		struct running *running = list[i];
+		uint32_t user = running->shape.user, gpus = running->shape.request.num_gpus;
+		double share = ledger_share(&sched->ledger, &running->alloc);
+
+		users_give(sched->users, user, gpus, running->share, now_ns);
+		users_charge(sched->users, user, share - running->share, running->start_ns, now_ns);
+		users_take(sched->users, user, gpus, share, now_ns);
+		running->share = share;
+	}
+}
+
 void sched_release(struct sched *sched, uint64_t job, int64_t now_ns)
 {
 	struct running *running = runnings_find(sched->runnings, job);

@@ -19,7 +19,7 @@ enum backfill_mode {
 	BACKFILL_GREEDY,  /* whatever fits starts: large jobs starve. For comparison */
 	BACKFILL_EASY,	  /* the first that must wait holds a reservation; others may pass it */
 	BACKFILL_RESERVE, /* so do the first `reservations` */
-	BACKFILL_CONSERVATIVE, /* everybody is promised a start when he comes, and keeps it */
+	BACKFILL_CONSERVATIVE, /* everybody is promised a start on arrival, and keeps it */
 	BACKFILL_MODE_COUNT,
 };
 
@@ -95,6 +95,10 @@ void sched_dequeue(struct sched *sched, const struct job *job);
 
 /* A job holds resources that no pass gave it (adopted at a restart). Books job->alloc. */
 void sched_adopt(struct sched *sched, const struct job *job);
+
+/* The machine is another than when running jobs were adopted: charge their users for their true
+ * shares of it, from their starts on. */
+void sched_measure_shares(struct sched *sched, int64_t now_ns);
 
 /* A started or adopted job is over at now_ns: its resources are free. Harmless for others. */
 void sched_release(struct sched *sched, uint64_t job, int64_t now_ns);

@@ -320,7 +320,7 @@ static void reserve_and_fill(struct pass *pass)
 }
 
 /* Again as long as something starts: that may have moved a reservation to another place, or brought
- * who holds it to a limit of his own, and what was kept for him is for others then. */
+ * its holder to a limit of its own, and what was kept for that job is for others then. */
 static void pass_with_reservations(struct pass *pass)
 {
 	size_t n_before;

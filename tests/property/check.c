@@ -261,7 +261,7 @@ void check_decision(struct run *run, const struct decision *decision)
 	check_start(run, decision);
 }
 
-/* Whoever could make room for the head has been told to, or will lose his immunity in time. */
+/* Whoever could make room for the head has been told to, or will lose immunity in time. */
 static void check_nobody_was_spared(struct run *run)
 {
 	const struct preempt_params *params = &run->test_case->preempt;

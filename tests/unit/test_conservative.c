@@ -135,7 +135,7 @@ static void test_a_prediction_outlived_by_a_little(void **state)
 	finish(&f);
 }
 
-/* Who is kept back by his own limit keeps nobody else back. */
+/* Who is kept back by a limit of their own keeps nobody else back. */
 static void test_own_limits_block_nobody(void **state)
 {
 	struct sched_config config = {.policy = &policy_fifo,

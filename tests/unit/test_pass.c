@@ -273,7 +273,7 @@ static void test_users_are_held_to_their_limits(void **state)
 	}
 }
 
-/* A start brings the head's user to his limit: then the head reserves nothing, and keeps nobody. */
+/* A start brings the head's user to the limit: then the head reserves nothing, and keeps nobody. */
 static void test_a_head_that_comes_to_its_limit(void **state)
 {
 	static const enum backfill_mode modes[] = {BACKFILL_EASY, BACKFILL_RESERVE};
