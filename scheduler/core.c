@@ -6,7 +6,7 @@
  * queue or, until its begin time, in `later`, never in both and never while it runs; the counts per
  * user and per array are sums over the running jobs. Deliberately not here: decisions (pass.c,
  * conservative.c), states and records of jobs (job.c, the daemon), what could be said of them
- * (why.c). Read next: pass.c.
+ * (why.c). Read next: preempt.c.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -55,8 +55,10 @@ void sched_destroy(struct sched *sched)
 
 	if (!sched)
 		return;
-	HASH_ITER (hh, sched->arrays, count, next) {
-		HASH_DEL(sched->arrays, count);
+	count = sched->arrays;
+	HASH_CLEAR(hh, sched->arrays); /* the table; its entries are still a list */
+	for (; count; count = next) {
+		next = count->hh.next;
 		free(count);
 	}
 	conservative_finish(&sched->conservative);
@@ -128,6 +130,13 @@ struct shape sched_shape(const struct sched *sched, const struct job *job)
 	};
 }
 
+/* Whoever has made room often enough has done their part, and nobody preempts in circles for ever.
+ */
+static bool may_be_preempted(const struct job *job)
+{
+	return job->preemptible && job->preempted < PREEMPTIONS_MAX;
+}
+
 static struct waiting waiting_of(const struct sched *sched, const struct job *job, uint32_t n)
 {
 	return (struct waiting){
@@ -135,7 +144,7 @@ static struct waiting waiting_of(const struct sched *sched, const struct job *jo
 		.estimate_ns = sched_estimate(job),
 		.n = n,
 		.priority = (int16_t)job->priority,
-		.preemptible = job->preemptible,
+		.preemptible = may_be_preempted(job),
 		.predicted = job->limit_ns <= 0 && job->predicted_ns > 0,
 	};
 }
@@ -273,7 +282,7 @@ void sched_adopt(struct sched *sched, const struct job *job)
 		.end_ns = time_add(start_ns, sched_estimate(job)),
 		.alloc = allocation_dup(&job->alloc),
 		.priority = job->priority,
-		.preemptible = job->preemptible,
+		.preemptible = may_be_preempted(job),
 		.predicted = job->limit_ns <= 0 && job->predicted_ns > 0,
 		.leaving = job->state == JOB_STOPPING,
 	};

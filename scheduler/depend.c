@@ -6,7 +6,7 @@
  * that have not ended, and each end is told once. Deliberately a list that every end walks, without
  * an index of parents: a dependency on a range costs one edge however large the range is, and ten
  * thousand dependent jobs are walked in the time of a system call. Cycles cannot be: a job can only
- * name jobs that were there before it. Read next: core.h.
+ * name jobs that were there before it. Read next: why.c.
  */
 #include "scheduler/depend.h"
 

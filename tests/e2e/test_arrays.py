@@ -255,6 +255,8 @@ def test_starts_are_foretold(tgpu_factory):
     second = tgpu.submit("--gpus", "1", "--time", "2h", "--", "true")
     starts = [tgpu.job(job)["start_ms_estimated"] for job in (first, second)]
     assert 0 < starts[1] - starts[0] <= 30 * 60 * 1000 + 1000
+    shown = tgpu.cli("list", "--start").stdout.splitlines()
+    assert "START" in shown[0] and all(" - " not in line.split("queued")[1][:30] for line in shown[2:])
     assert "starts in about " in tgpu.cli("why", str(second)).stdout
 
 

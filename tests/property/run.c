@@ -123,7 +123,6 @@ static void pass(struct run *run)
 	litter(run);
 	check_usage(run);
 	run->n_wave = 0;
-	run->wave_is_checked = false;
 	sched_pass(run->sched, run->now, &decisions);
 	for (size_t i = 0; i < decisions.n; i++)
 		check_decision(run, &decisions.items[i]);
@@ -145,11 +144,16 @@ static void end_job(struct run *run, struct naive_job *job)
 	naive_end(&run->naive, job);
 }
 
+/* As often as a job makes room. Without such a bound two that are held to limits of their users can
+ * take turns for ever. */
+#define PATIENCE 5
+
 /* It has made room, and waits again. */
 static void requeue(struct run *run, struct naive_job *job)
 {
 	end_job(run, job);
 	job->state = NAIVE_WAITING;
+	job->preemptible = ++job->preempted < PATIENCE;
 	job->entry = NAIVE_JOBS + job->id; /* no longer one of its array's */
 	job->tasks = 1;
 	enqueue(run, (unsigned)(job->id - 1));
