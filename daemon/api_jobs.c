@@ -113,11 +113,11 @@ static void add_parts(const struct selection *selection, const struct job *job, 
 	while (range.first <= range.last &&
 	       (!selection->has_ids || idset_first_part(&selection->ids, &range, &part))) {
 		struct jobspec_identity identity = api_identity(job, part.first);
+		json_int_t n_tasks = (json_int_t)(part.last + 1 - part.first);
 		json_t *copy = json_copy(object);
 
 		json_object_set_new(copy, "id", json_integer((json_int_t)part.first));
-		json_object_set_new(copy, "n_tasks",
-				    json_integer((json_int_t)(part.last - part.first + 1)));
+		json_object_set_new(copy, "n_tasks", json_integer(n_tasks));
 		api_set_array(copy, &identity);
 		json_array_append_new(jobs, copy);
 		range.first = part.last + 1;
@@ -174,7 +174,8 @@ struct first {
 static void sort_first(struct first *first)
 {
 	if (first->n > 1)
-		qsort_r(first->list, first->n, sizeof(*first->list), compare_listed, &first->order);
+		qsort_r(first->list, first->n, sizeof(struct record *), compare_listed,
+			&first->order);
 	first->full |= first->n > first->limit;
 	if (first->n > first->limit)
 		first->n = first->limit;
