@@ -113,11 +113,11 @@ static void add_parts(const struct selection *selection, const struct job *job, 
 	while (range.first <= range.last &&
 	       (!selection->has_ids || idset_first_part(&selection->ids, &range, &part))) {
 		struct jobspec_identity identity = api_identity(job, part.first);
+		json_int_t n_tasks = (json_int_t)(part.last + 1 - part.first);
 		json_t *copy = json_copy(object);
 
 		json_object_set_new(copy, "id", json_integer((json_int_t)part.first));
-		json_object_set_new(copy, "n_tasks",
-				    json_integer((json_int_t)(part.last - part.first + 1)));
+		json_object_set_new(copy, "n_tasks", json_integer(n_tasks));
 		api_set_array(copy, &identity);
 		json_array_append_new(jobs, copy);
 		range.first = part.last + 1;
@@ -163,22 +163,53 @@ static int compare_listed(const void *a, const void *b, void *ctx)
 	return sched_compare(order->daemon->sched, x, y, order->now_ns);
 }
 
+/* The first `limit` of those offered, in order. */
+struct first {
+	struct list_order order;
+	const struct record **list; /* owned; room for twice `limit` */
+	size_t n, limit;
+	bool full; /* the first `limit` of the list are in order, and there were more */
+};
+
+static void sort_first(struct first *first)
+{
+	if (first->n > 1)
+		qsort_r(first->list, first->n, sizeof(struct record *), compare_listed,
+			&first->order);
+	first->full |= first->n > first->limit;
+	if (first->n > first->limit)
+		first->n = first->limit;
+}
+
+/* Most of a long queue fall behind at once: O(1) comparisons each. */
+static void offer(struct first *first, const struct record *record)
+{
+	if (first->full &&
+	    compare_listed(&record, &first->list[first->limit - 1], &first->order) >= 0)
+		return;
+	first->list[first->n++] = record;
+	if (first->n == 2 * first->limit)
+		sort_first(first);
+}
+
 /* Append the living; at most `limit`, in order. True if there were more. */
 static bool add_living(struct daemon *daemon, const struct selection *selection, json_t *jobs)
 {
-	_cleanup_(free_ptr) const struct record **list =
-		xcalloc(HASH_COUNT(daemon->records), sizeof(const struct record *));
-	struct list_order order = {daemon, selection->newest, clock_wall_ns()};
-	size_t n = 0;
+	struct first first = {
+		.order = {daemon, selection->newest, clock_wall_ns()},
+		.list = xcalloc(2 * selection->limit, sizeof(const struct record *)),
+		.limit = selection->limit,
+	};
 
 	for (const struct record *record = daemon->records; record; record = record->hh.next)
 		if (is_selected(selection, &record->job) && !job_state_is_final(record->job.state))
-			list[n++] = record;
-	if (n > 1)
-		qsort_r(list, n, sizeof(*list), compare_listed, &order);
-	for (size_t i = 0; i < n && i < selection->limit; i++)
-		add_parts(selection, &list[i]->job, api_record_json(daemon, list[i]), jobs);
-	return n > selection->limit;
+			offer(&first, record);
+	sort_first(&first);
+	for (size_t i = 0; i < first.n; i++)
+		add_parts(selection, &first.list[i]->job, api_record_json(daemon, first.list[i]),
+			  jobs);
+	free(first.list);
+	return first.full;
 }
 
 struct walk {
@@ -319,11 +350,12 @@ int api_list_reply(struct request_context *request)
 		idset_finish(&selection.ids);
 		return 0;
 	}
-	/* result_id says that the store has been looked at once, so only the living can bring news.
-	 */
-	if (!request->result_id || request->expired || living_changed(request, &selection))
+	/* result_id is the revision up to which there was no news. Once the store has been looked
+	 * at, only the living can bring some, and only with a commit. */
+	if (!request->result_id || request->expired ||
+	    (request->result_id < request->daemon->revision && living_changed(request, &selection)))
 		list = make_list(request, &selection);
-	request->result_id = 1;
+	request->result_id = request->daemon->revision;
 	if (list)
 		r = api_ok(request, 200, list);
 	idset_finish(&selection.ids);

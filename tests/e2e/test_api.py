@@ -124,3 +124,22 @@ def test_one_bad_id_costs_the_others_nothing(tgpu_factory):
     assert tgpu.job(jobs[1])["state"] == "queued"
     _, again = tgpu.api("POST", "/v1/jobs/cancel", {"ids": "1"})
     assert again["results"][0]["status"] == 409
+
+
+@pytest.mark.parametrize("order", ["queue", "newest"])
+def test_a_short_list_is_the_beginning_of_the_long_one(tgpu_factory, order):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    for number in range(40):
+        spec = {"command": ["sleep", "1000"], "cwd": "/", "env": {}, "num_gpus": 1, "priority": number * 17 % 40,
+                "hold": number % 7 == 3}
+        assert tgpu.api("POST", "/v1/jobs", spec)[0] == 201
+
+    def ids(limit):
+        answer = tgpu.api("GET", f"/v1/jobs?order={order}&limit={limit}")[1]
+        assert answer["more"] == (limit < 40)
+        return [job["id"] for job in answer["jobs"]]
+
+    whole = ids(1000)
+    assert sorted(whole) == list(range(1, 41)) and (whole == sorted(whole, reverse=True)) == (order == "newest")
+    for limit in (1, 2, 3, 7, 19, 20, 21, 39, 40):
+        assert ids(limit) == whole[:limit], limit
