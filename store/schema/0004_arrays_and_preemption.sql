@@ -9,3 +9,15 @@ ALTER TABLE job ADD COLUMN array_limit INTEGER NOT NULL DEFAULT 0;   -- tasks th
 
 ALTER TABLE job ADD COLUMN preemptible INTEGER NOT NULL DEFAULT 0 CHECK (preemptible IN (0, 1));
 ALTER TABLE job ADD COLUMN preempted INTEGER NOT NULL DEFAULT 0;     -- how often it has made room
+
+-- GPUs that are one user's from start_ns to end_ns. What is over has no row.
+CREATE TABLE window (
+	id INTEGER PRIMARY KEY,
+	uid INTEGER NOT NULL,
+	start_ns INTEGER NOT NULL,
+	end_ns INTEGER NOT NULL CHECK (end_ns > start_ns),
+	gpus TEXT NOT NULL,         -- JSON: their UUIDs
+	reason TEXT NOT NULL,
+	created_by INTEGER NOT NULL, -- uid
+	created_ns INTEGER NOT NULL
+) STRICT;
