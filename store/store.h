@@ -69,7 +69,7 @@ struct store_window {
 	bool gone; /* its row goes */
 	uint32_t uid;
 	int64_t start_ns, end_ns;
-	const char *gpus; /* JSON: the UUIDs */
+	const char *gpus; /* JSON: index and UUID of each */
 	const char *reason;
 	uint32_t created_by; /* uid */
 	int64_t created_ns;

@@ -16,7 +16,7 @@ CREATE TABLE window (
 	uid INTEGER NOT NULL,
 	start_ns INTEGER NOT NULL,
 	end_ns INTEGER NOT NULL CHECK (end_ns > start_ns),
-	gpus TEXT NOT NULL,         -- JSON: their UUIDs
+	gpus TEXT NOT NULL,         -- JSON: index and UUID of each
 	reason TEXT NOT NULL,
 	created_by INTEGER NOT NULL, -- uid
 	created_ns INTEGER NOT NULL
