@@ -111,33 +111,71 @@ static void test_one_window_after_the_other(void **state)
 	finish(&f);
 }
 
-static void test_nobody_is_preempted_for_a_place_that_is_kept(void **state)
+static void open_preempt(struct fixture *fixture, unsigned gpus, int64_t start_s)
 {
-	const struct window window = {
-		.id = 1, .uid = OWNER, .start_ns = S(100), .end_ns = S(200), .gpus = 1};
-	struct fixture f;
-	struct job job;
+	const struct window window = {.id = 1,
+				      .uid = OWNER,
+				      .start_ns = S(start_s),
+				      .end_ns = S(start_s + 100),
+				      .gpus = 1};
 
-	(void)state;
-	open_with(&f, &(struct sched_config){.policy = &policy_priority,
-					     .params.point_ns = S(1000),
-					     .backfill = BACKFILL_EASY,
-					     .preempt.enabled = true,
-					     .tell_users_apart = true});
-	cluster_add(sched_ledger(f.sched), 1, 16, 0, NULL);
-	sched_set_windows(f.sched, &window, 1);
-	job = cluster_job(1, 1, f.now_ns, 0);
-	job.uid = OWNER;
+	open_with(fixture, &(struct sched_config){.policy = &policy_priority,
+						  .params.point_ns = S(1000),
+						  .backfill = BACKFILL_EASY,
+						  .preempt.enabled = true,
+						  .tell_users_apart = true});
+	cluster_add(sched_ledger(fixture->sched), gpus, 16, 0, NULL);
+	sched_set_windows(fixture->sched, &window, 1);
+}
+
+static void submit_preemptible(struct fixture *fixture, uint32_t uid, uint64_t id, uint32_t gpus)
+{
+	struct job job = cluster_job(id, gpus, fixture->now_ns, 0);
+
+	job.uid = uid;
 	job.preemptible = true;
-	sched_enqueue(f.sched, &job, 1);
-	expect_at(&f, 5, "1");
-	job = cluster_job(2, 1, f.now_ns, S(500));
+	sched_enqueue(fixture->sched, &job, 1);
+}
+
+static void submit_urgent(struct fixture *fixture, uint64_t id, uint32_t gpus)
+{
+	struct job job = cluster_job(id, gpus, fixture->now_ns, S(500));
+
 	job.uid = OTHER;
 	job.priority = 5;
-	sched_enqueue(f.sched, &job, 1);
+	sched_enqueue(fixture->sched, &job, 1);
+}
+
+static void test_nobody_is_preempted_for_a_place_that_is_kept(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	open_preempt(&f, 1, 100);
+	submit_preemptible(&f, OWNER, 1, 1);
+	expect_at(&f, 5, "1");
+	submit_urgent(&f, 2, 1);
 	expect_at(&f, 40, "");
 	sched_set_windows(f.sched, NULL, 0);
 	expect_at(&f, 41, "-1");
+	finish(&f);
+}
+
+/* What is kept counts as taken for the choice too: 3 alone costs less than 1 and 2 together. */
+static void test_the_cheapest_leave_beside_what_is_kept(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	open_preempt(&f, 5, 300);
+	submit_preemptible(&f, OTHER, 1, 1);
+	expect_at(&f, 5, "1");
+	submit_preemptible(&f, OTHER, 2, 1);
+	expect_at(&f, 6, "2");
+	submit_preemptible(&f, OTHER, 3, 2);
+	expect_at(&f, 40, "3");
+	submit_urgent(&f, 4, 2);
+	expect_at(&f, 82, "-3"); /* 2 x 42 < 77 + 76 */
 	finish(&f);
 }
 
@@ -255,6 +293,7 @@ int main(void)
 		cmocka_unit_test(test_the_head_is_not_concerned),
 		cmocka_unit_test(test_one_window_after_the_other),
 		cmocka_unit_test(test_nobody_is_preempted_for_a_place_that_is_kept),
+		cmocka_unit_test(test_the_cheapest_leave_beside_what_is_kept),
 		cmocka_unit_test(test_plans_mind_windows),
 		cmocka_unit_test(test_promises_move_with_windows),
 		cmocka_unit_test(test_a_forecast_knows_of_it),
