@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/field.h"
 #include "cli/jobview.h"
+#include "common/clock.h"
 #include "common/duration.h"
 
 static const struct option_desc options[] = {
@@ -64,15 +65,31 @@ static void add_number(struct table *table, const json_t *gpu, const char *key, 
 		table_addf(table, COLOUR_NONE, "%" PRId64 "%s", value, unit);
 }
 
+/* ", reserved for anna until 16:00", or from when on. */
+static void describe_window(struct buf *text, const json_t *window)
+{
+	int64_t now_ms = clock_wall_ns() / NS_PER_MS, start_ms = field_int(window, "start_ms", 0);
+	bool begun = start_ms <= now_ms;
+	char time[32];
+
+	buf_printf(text, ", reserved for %s %s %s", format_user((uid_t)field_int(window, "uid", 0)),
+		   begun ? "until" : "from",
+		   format_time(begun ? field_int(window, "end_ms", 0) : start_ms, now_ms, time));
+}
+
 static void add_state(struct table *table, const json_t *gpu)
 {
+	const json_t *window = json_object_get(gpu, "reservation");
+	_cleanup_(buf_finish) struct buf text = {0};
 	const char *state = field_text(gpu, "state");
 	const char *reason = field_text(gpu, "reason");
 
+	buf_puts(&text, state);
 	if (reason[0])
-		table_addf(table, jobview_gpu_colour(state), "%s (%s)", state, reason);
-	else
-		table_add(table, jobview_gpu_colour(state), state);
+		buf_printf(&text, " (%s)", reason);
+	if (json_is_object(window))
+		describe_window(&text, window);
+	table_add(table, jobview_gpu_colour(state), buf_get(&text));
 }
 
 static void print_table(const json_t *gpus)

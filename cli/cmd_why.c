@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* tgpu why: what a job waits for, with numbers and names, and when it should start. */
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "cli/command.h"
 #include "cli/field.h"
@@ -12,6 +13,25 @@ static const struct option_desc options[] = {
 	SELECTOR_OPTIONS,
 	{"json", 0, OPTION_FLAG, NULL, "print each answer as JSON", NULL},
 };
+
+/* The daemon knows users by their numbers: "for uid 1000" is "for anna" here. */
+static void print_sentence(const char *sentence)
+{
+	static const char mark[] = "for uid ";
+	const char *at = strstr(sentence, mark), *rest = sentence;
+	_cleanup_(buf_finish) struct buf line = {0};
+	char *end;
+
+	buf_puts(&line, "  ");
+	if (at) {
+		uid_t uid = (uid_t)strtoul(at + strlen(mark), &end, 10);
+
+		buf_printf(&line, "%.*sfor %s", (int)(at - sentence), sentence, format_user(uid));
+		rest = end;
+	}
+	buf_puts(&line, rest);
+	format_line(COLOUR_NONE, buf_get(&line));
+}
 
 static void explain(const json_t *why)
 {
@@ -28,11 +48,8 @@ static void explain(const json_t *why)
 	if (ahead > 0)
 		buf_printf(&head, ", %" PRId64 " ahead of it", ahead);
 	format_line(COLOUR_BOLD, buf_get(&head));
-	json_array_foreach (sentences, i, sentence) {
-		_cleanup_(free_ptr) char *line = xasprintf("  %s", json_string_value(sentence));
-
-		format_line(COLOUR_NONE, line);
-	}
+	json_array_foreach (sentences, i, sentence)
+		print_sentence(json_string_value(sentence));
 	if (start_ms > 0)
 		printf("  estimated start: %s\n",
 		       format_time(start_ms, clock_wall_ns() / NS_PER_MS, time));

@@ -28,8 +28,9 @@ struct command {
 
 extern const struct command command_submit, command_run, command_list, command_show, command_why,
 	command_logs, command_wait, command_cancel, command_hold, command_release, command_gpus,
-	command_requeue, command_update, command_drain, command_resume, command_daemon,
-	command_doctor, command_top, command_stats, command_events;
+	command_requeue, command_update, command_drain, command_resume, command_reserve,
+	command_reservations, command_unreserve, command_daemon, command_doctor, command_top,
+	command_stats, command_events;
 
 /* All verbs in the order of the overview; *ret_n of them. */
 const struct command *const *commands(size_t *ret_n);

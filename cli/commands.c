@@ -10,10 +10,12 @@
 #include "common/suggest.h"
 
 static const struct command *const table[] = {
-	&command_submit,  &command_run,	   &command_list,   &command_show,   &command_why,
-	&command_logs,	  &command_wait,   &command_cancel, &command_hold,   &command_release,
-	&command_requeue, &command_update, &command_drain,  &command_resume, &command_gpus,
-	&command_top,	  &command_stats,  &command_events, &command_daemon, &command_doctor,
+	&command_submit,    &command_run,     &command_list,	&command_show,
+	&command_why,	    &command_logs,    &command_wait,	&command_cancel,
+	&command_hold,	    &command_release, &command_requeue, &command_update,
+	&command_drain,	    &command_resume,  &command_reserve, &command_reservations,
+	&command_unreserve, &command_gpus,    &command_top,	&command_stats,
+	&command_events,    &command_daemon,  &command_doctor,
 };
 
 const struct command *const *commands(size_t *ret_n)

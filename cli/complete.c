@@ -112,6 +112,19 @@ static void offer_gpus(const struct completion *completion)
 	offer(completion, "all", "every GPU");
 }
 
+static void offer_windows(const struct completion *completion)
+{
+	_cleanup_(client_json_unref) json_t *answer = ask("/v1/reservations");
+	const json_t *window;
+	size_t i;
+
+	json_array_foreach (json_object_get(answer, "reservations"), i, window) {
+		_cleanup_(free_ptr) char *id = xasprintf("%" PRId64, field_int(window, "id", 0));
+
+		offer(completion, id, field_text(window, "reason"));
+	}
+}
+
 /* The word of a GPU's name that tells types apart: the first with a digit, else the last. */
 static char *type_of(const char *name)
 {
@@ -182,10 +195,15 @@ static const struct kind {
 	void (*offer)(const struct completion *completion);
 	bool is_list; /* several, with commas */
 } kinds[] = {
-	{"ID", offer_jobs, true},     {"GPU", offer_gpus, false},
-	{"TYPE", offer_types, false}, {"STATES", offer_states, true},
-	{"USER", offer_users, false}, {"SIGNAL", offer_signals, false},
-	{"FILE", offer_files, false}, {"DIR", offer_directories, false},
+	{"ID", offer_jobs, true},
+	{"GPU", offer_gpus, false},
+	{"TYPE", offer_types, false},
+	{"STATES", offer_states, true},
+	{"USER", offer_users, false},
+	{"SIGNAL", offer_signals, false},
+	{"FILE", offer_files, false},
+	{"DIR", offer_directories, false},
+	{"RESERVATION", offer_windows, true},
 };
 
 /* One of "start|status|stop". */

@@ -21,7 +21,7 @@
 
 #define RESOLVE_MAX 10000 /* the most the API lists or changes at once */
 
-static int parse_user(const char *name, int64_t *ret_uid, struct err *err)
+int selector_parse_user(const char *name, int64_t *ret_uid, struct err *err)
 {
 	const struct passwd *entry = getpwnam(name);
 
@@ -130,7 +130,7 @@ int selector_parse(struct selector *selector, const struct options *options, str
 	*selector = (struct selector){.uid = -1, .states = options_get(options, "state")};
 	r = check_states(selector->states, err);
 	if (r == 0 && user)
-		r = parse_user(user, &selector->uid, err);
+		r = selector_parse_user(user, &selector->uid, err);
 	if (r == 0 && options_has(options, "me"))
 		selector->uid = geteuid();
 	for (size_t i = 0; r == 0 && i < options->n_words; i++)

@@ -27,6 +27,9 @@ struct selector {
 int selector_parse(struct selector *selector, const struct options *options, struct err *err);
 void selector_finish(struct selector *selector);
 
+/* A user by name or number. 0, or -EINVAL with a sentence. */
+int selector_parse_user(const char *name, int64_t *ret_uid, struct err *err);
+
 /* Was nothing said about which jobs? */
 bool selector_is_empty(const struct selector *selector);
 

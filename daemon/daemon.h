@@ -28,6 +28,7 @@ struct metrics_listener;
 struct prober;
 struct stats_walk;
 struct turn;
+struct window_list;
 
 /* A job that is not over, or the tasks of an array that wait (job.n_tasks). */
 struct record {
@@ -81,6 +82,7 @@ struct daemon {
 	struct machine *machine;
 	struct prober *prober;
 	struct turn *turn;
+	struct window_list *windows;
 	struct http *http;
 	struct metrics metrics; /* turn.c and the others count; metrics_text.c reads */
 	struct metrics_listener *metrics_listener; /* NULL: there is none */

@@ -293,6 +293,19 @@ void machine_describe_allocation(const struct daemon *daemon, const struct alloc
 	}
 }
 
+json_t *machine_slots_json(const struct daemon *daemon, uint64_t slots)
+{
+	json_t *gpus = json_array();
+
+	for (; slots; slots &= slots - 1) {
+		const struct slot *slot = &daemon->machine->slots[__builtin_ctzll(slots)];
+
+		json_array_append_new(
+			gpus, json_pack("{s:i, s:s}", "index", slot->index, "uuid", slot->uuid));
+	}
+	return gpus;
+}
+
 char *machine_format_allocation(const struct daemon *daemon, const struct allocation *alloc)
 {
 	json_t *parts = json_array();
@@ -300,36 +313,26 @@ char *machine_format_allocation(const struct daemon *daemon, const struct alloca
 
 	for (size_t i = 0; i < alloc->n_parts; i++) {
 		const struct allocation_part *part = &alloc->parts[i];
-		json_t *gpus = json_array();
 
-		for (uint64_t rest = part->gpus; rest; rest &= rest - 1) {
-			const struct slot *slot = &daemon->machine->slots[__builtin_ctzll(rest)];
-
-			json_array_append_new(gpus, json_pack("{s:i, s:s}", "index", slot->index,
-							      "uuid", slot->uuid));
-		}
 		json_array_append_new(parts,
 				      json_pack("{s:s, s:I, s:I, s:o}", "node",
 						sched_ledger(daemon->sched)->nodes[part->node].name,
 						"cpus", (json_int_t)part->cpus, "mem",
-						(json_int_t)part->mem_bytes, "gpus", gpus));
+						(json_int_t)part->mem_bytes, "gpus",
+						machine_slots_json(daemon, part->gpus)));
 	}
 	text = json_dumps(parts, JSON_COMPACT);
 	json_decref(parts);
 	return text;
 }
 
-static int parse_part(struct daemon *daemon, json_t *object, struct allocation_part *ret_part)
+/* New slots are left for the caller to tell the ledger of. */
+static int find_slots(struct daemon *daemon, const json_t *gpus, uint64_t *ret_slots)
 {
-	struct allocation_part part = {0};
-	json_int_t cpus, mem;
-	json_t *gpus, *gpu;
+	uint64_t slots = 0;
+	const json_t *gpu;
 	size_t i;
 
-	if (json_unpack(object, "{s:I, s:I, s:o}", "cpus", &cpus, "mem", &mem, "gpus", &gpus) < 0)
-		return -EINVAL;
-	part.cpus = (uint32_t)cpus;
-	part.mem_bytes = (uint64_t)mem;
 	json_array_foreach (gpus, i, gpu) {
 		const char *uuid = json_string_value(json_object_get(gpu, "uuid"));
 		int slot = uuid ? machine_slot(daemon->machine, uuid) : -1;
@@ -338,8 +341,32 @@ static int parse_part(struct daemon *daemon, json_t *object, struct allocation_p
 			return -EINVAL;
 		daemon->machine->slots[slot].index =
 			(int)json_integer_value(json_object_get(gpu, "index"));
-		part.gpus |= UINT64_C(1) << slot;
+		slots |= UINT64_C(1) << slot;
 	}
+	*ret_slots = slots;
+	return 0;
+}
+
+int machine_parse_slots(struct daemon *daemon, const json_t *gpus, uint64_t *ret_slots)
+{
+	int r = json_is_array(gpus) ? find_slots(daemon, gpus, ret_slots) : -EINVAL;
+
+	machine_update_ledger(daemon); /* new slots exist before anybody speaks of them */
+	return r;
+}
+
+static int parse_part(struct daemon *daemon, json_t *object, struct allocation_part *ret_part)
+{
+	struct allocation_part part = {0};
+	json_int_t cpus, mem;
+	json_t *gpus;
+
+	if (json_unpack(object, "{s:I, s:I, s:o}", "cpus", &cpus, "mem", &mem, "gpus", &gpus) < 0)
+		return -EINVAL;
+	part.cpus = (uint32_t)cpus;
+	part.mem_bytes = (uint64_t)mem;
+	if (find_slots(daemon, gpus, &part.gpus) < 0)
+		return -EINVAL;
 	*ret_part = part;
 	return 0;
 }

@@ -50,6 +50,10 @@ int machine_load_drains(struct daemon *daemon, struct err *err);
 char *machine_format_allocation(const struct daemon *daemon, const struct allocation *alloc);
 int machine_parse_allocation(struct daemon *daemon, const char *text, struct allocation *ret_alloc);
 
+/* A set of slots as such a list of GPUs (new reference), and back. 0, or -EINVAL. */
+json_t *machine_slots_json(const struct daemon *daemon, uint64_t slots);
+int machine_parse_slots(struct daemon *daemon, const json_t *gpus, uint64_t *ret_slots);
+
 /* The same for people: "box gpu0 gpu3". */
 void machine_describe_allocation(const struct daemon *daemon, const struct allocation *alloc,
 				 struct buf *out);

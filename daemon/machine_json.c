@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What GET /v1/gpus shows. Unknown is null, and simulated GPUs are marked as such. */
 #include "daemon/machine_internal.h"
+#include "daemon/window.h"
 
 static json_t *known_integer(int64_t value)
 {
@@ -111,6 +112,7 @@ json_t *machine_gpu_json(const struct daemon *daemon, unsigned slot)
 	json_object_set_new(object, "state", json_string(machine_gpu_state(daemon, slot)));
 	json_object_set_new(object, "reason", json_string(node->gpus[slot].reason));
 	json_object_set_new(object, "job", job_or_null(machine_job_on(daemon, slot)));
+	json_object_set_new(object, "reservation", window_on_json(daemon, slot));
 	add_attributes(object, gpu ? gpu : &gone);
 	json_object_set_new(object, "processes", processes_json(daemon, gpu ? gpu : &gone));
 	return object;

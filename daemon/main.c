@@ -34,6 +34,7 @@
 #include "daemon/prober.h"
 #include "daemon/recover.h"
 #include "daemon/turn.h"
+#include "daemon/window.h"
 #include "runner/cgroup.h"
 
 #define FIRST_LOOK_MS \
@@ -256,11 +257,13 @@ static int set_up(struct daemon *daemon, const struct options *options, struct e
 	else
 		snprintf(daemon->cgroup_reason, sizeof(daemon->cgroup_reason),
 			 "the configuration says cgroup = none");
+	daemon->config.sched.tell_users_apart = true; /* any of them may get GPUs reserved */
 	daemon->sched = sched_create(&daemon->config.sched);
 	daemon->depend = depend_create();
 	hook_create(daemon);
 	turn_create(daemon);
 	machine_create(daemon);
+	window_create(daemon);
 	r = launch_init(daemon, err);
 	if (r == 0)
 		history_load_run_times(daemon);
@@ -345,6 +348,7 @@ static void tear_down(struct daemon *daemon)
 	prober_destroy(daemon);
 	launch_finish_all(daemon);
 	turn_destroy(daemon);
+	window_destroy(daemon);
 	machine_destroy(daemon);
 	HASH_ITER (hh, daemon->records, record, next)
 		record_destroy(daemon, record);

@@ -30,6 +30,7 @@
 #include "daemon/depends.h"
 #include "daemon/machine.h"
 #include "daemon/turn.h"
+#include "daemon/window.h"
 
 static void fold_reboot(struct daemon *daemon, struct record *record)
 {
@@ -149,6 +150,8 @@ int recover_load(struct daemon *daemon, struct err *err)
 
 	if (r == 0)
 		r = machine_load_drains(daemon, err);
+	if (r == 0)
+		r = window_load(daemon, err);
 	if (r == 0)
 		r = store_walk(daemon->store, &filter, load_row, daemon, err);
 	if (r == -EUCLEAN)

@@ -20,6 +20,7 @@
 #include "daemon/http.h"
 #include "daemon/launch.h"
 #include "daemon/machine.h"
+#include "daemon/window.h"
 #include "scheduler/forecast.h"
 
 struct turn {
@@ -30,6 +31,8 @@ struct turn {
 	size_t n_events, events_capacity;
 	struct store_drain *drains; /* uuid and reason owned here */
 	size_t n_drains, drains_capacity;
+	struct store_window *windows; /* strings owned here */
+	size_t n_windows, windows_capacity;
 	uint64_t *settled; /* jobs whose dependencies hold, or never will */
 	size_t n_settled, settled_capacity;
 	struct forecast forecast;
@@ -151,6 +154,15 @@ void turn_drain(struct daemon *daemon, const struct store_drain *drain)
 
 	xgrow(&turn->drains, &turn->drains_capacity, turn->n_drains + 1, sizeof(*turn->drains));
 	turn->drains[turn->n_drains++] = store_drain_copy(drain);
+	turn_want_pass(daemon);
+}
+
+void turn_window(struct daemon *daemon, const struct store_window *window)
+{
+	struct turn *turn = daemon->turn;
+
+	xgrow(&turn->windows, &turn->windows_capacity, turn->n_windows + 1, sizeof(*turn->windows));
+	turn->windows[turn->n_windows++] = store_window_copy(window);
 	turn_want_pass(daemon);
 }
 
@@ -342,6 +354,7 @@ static void decide(struct daemon *daemon)
 	settle(daemon);
 	if (!daemon->turn->want_pass)
 		return;
+	window_expire(daemon, now_ns);
 	began_ns = clock_mono_ns();
 	sched_pass(daemon->sched, now_ns, &decisions);
 	histogram_add(&daemon->metrics.pass, histogram_bounds_work, seconds_since(began_ns));
@@ -392,6 +405,8 @@ static void commit(struct daemon *daemon)
 		.n_events = turn->n_events,
 		.drains = turn->drains,
 		.n_drains = turn->n_drains,
+		.windows = turn->windows,
+		.n_windows = turn->n_windows,
 	};
 	int64_t began_ns = clock_mono_ns();
 	struct err err = {0};
@@ -414,7 +429,9 @@ static void forget_written(struct turn *turn)
 		free((char *)turn->events[i].detail);
 	for (size_t i = 0; i < turn->n_drains; i++)
 		store_drain_finish(&turn->drains[i]);
-	turn->n_events = turn->n_drains = 0;
+	for (size_t i = 0; i < turn->n_windows; i++)
+		store_window_finish(&turn->windows[i]);
+	turn->n_events = turn->n_drains = turn->n_windows = 0;
 }
 
 /* Carry out what the committed states ask for. May change jobs: those are dirty for the next round.
@@ -461,7 +478,7 @@ static void run(struct daemon *daemon)
 
 	while (turn->want_pass || turn->n_dirty > 0) {
 		decide(daemon);
-		if (turn->n_dirty == 0 && turn->n_drains == 0)
+		if (turn->n_dirty == 0 && turn->n_drains == 0 && turn->n_windows == 0)
 			break;
 		commit(daemon);
 		announce_events(daemon, turn->events, turn->n_events);
@@ -512,6 +529,7 @@ void turn_destroy(struct daemon *daemon)
 	forecast_finish(&turn->forecast);
 	free(turn->events);
 	free(turn->drains);
+	free(turn->windows);
 	free(turn);
 	daemon->turn = NULL;
 }

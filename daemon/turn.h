@@ -52,6 +52,9 @@ void turn_note(struct daemon *daemon, struct record *record, const char *event, 
 /* A GPU is drained or resumed: written with the turn's commit. The texts are copied. */
 void turn_drain(struct daemon *daemon, const struct store_drain *drain);
 
+/* GPUs are reserved, or that is over: the same. */
+void turn_window(struct daemon *daemon, const struct store_window *window);
+
 /* The job that this user submitted under `key` in this very turn; 0: none. */
 uint64_t turn_find_key(const struct daemon *daemon, uint32_t uid, const char *key);
 

@@ -101,13 +101,17 @@ int64_t conservative_promised(const struct conservative *conservative, uint64_t 
 static void promise_earliest(struct sched *sched, struct promise *promise)
 {
 	struct conservative *conservative = &sched->conservative;
+	int r;
 
 	promise->start_ns = TIME_UNKNOWN;
 	promise->is_new = sched_shape_bound(sched, &promise->shape) != SCHED_UNBOUND;
 	if (promise->is_new)
 		return;
-	if (plan_find(&conservative->plan, &promise->shape.request, promise->waiting.estimate_ns,
-		      &promise->start_ns, &promise->alloc) == PLAN_NEVER) {
+	plan_keep(&conservative->plan, &sched->windows, promise->shape.user);
+	r = plan_find(&conservative->plan, &promise->shape.request, promise->waiting.estimate_ns,
+		      &promise->start_ns, &promise->alloc);
+	plan_keep_nothing(&conservative->plan, &sched->windows);
+	if (r == PLAN_NEVER) {
 		promise->start_ns = TIME_UNKNOWN;
 		return;
 	}
@@ -116,15 +120,38 @@ static void promise_earliest(struct sched *sched, struct promise *promise)
 	plan_book(&conservative->plan, &promise->alloc, promise->start_ns, promise->end_ns);
 }
 
+/* Is there room for it before its time? Its own place is not in the way: it lies behind. */
+static bool has_room_before(struct sched *sched, const struct promise *promise)
+{
+	struct plan *plan = &sched->conservative.plan;
+	bool has_room;
+
+	plan_keep(plan, &sched->windows, promise->shape.user);
+	has_room = plan_has_room_before(plan, &promise->shape.request, promise->start_ns);
+	plan_keep_nothing(plan, &sched->windows);
+	return has_room;
+}
+
+/* Can it be kept as it is, now that the plan is another? */
+static bool can_be_kept(struct sched *sched, const struct promise *promise)
+{
+	struct plan *plan = &sched->conservative.plan;
+	bool is_free;
+
+	plan_keep(plan, &sched->windows, promise->shape.user);
+	is_free = plan_is_free(plan, &promise->alloc, promise->start_ns, promise->end_ns);
+	plan_keep_nothing(plan, &sched->windows);
+	return is_free;
+}
+
 /* Look for an earlier place. If nobody knows its end, it keeps its turn among those. */
 static void move_up(struct sched *sched, struct promise *promise)
 {
 	struct plan *plan = &sched->conservative.plan;
 	int64_t far_ns = plan->far_ns;
 
-	if (promise->start_ns != TIME_UNKNOWN &&
-	    !plan_has_room_before(plan, &promise->shape.request, promise->start_ns))
-		return; /* its own place is not in the way: it lies behind */
+	if (promise->start_ns != TIME_UNKNOWN && !has_room_before(sched, promise))
+		return;
 	if (promise->start_ns != TIME_UNKNOWN && promise->end_ns >= PLAN_FAR_NS)
 		plan->far_ns = promise->end_ns;
 	withdraw(&sched->conservative, promise);
@@ -146,9 +173,7 @@ static void make_plan(struct sched *sched, int64_t now_ns)
 
 		if (promise->start_ns == TIME_UNKNOWN)
 			continue;
-		if (promise->start_ns >= now_ns &&
-		    plan_is_free(&conservative->plan, &promise->alloc, promise->start_ns,
-				 promise->end_ns)) {
+		if (promise->start_ns >= now_ns && can_be_kept(sched, promise)) {
 			plan_book(&conservative->plan, &promise->alloc, promise->start_ns,
 				  promise->end_ns);
 			continue;

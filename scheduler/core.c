@@ -66,6 +66,7 @@ void sched_destroy(struct sched *sched)
 	reservation_finish(&sched->reservation);
 	candidates_finish(&sched->candidates);
 	free(sched->later);
+	windows_finish(&sched->windows);
 	predictor_destroy(sched->predictor);
 	users_destroy(sched->users);
 	runnings_destroy(sched->runnings);
@@ -114,7 +115,19 @@ struct queue_key sched_key(const struct sched *sched, const struct job *job)
 static bool tells_users_apart(const struct sched *sched)
 {
 	return sched->config.policy->by_user || sched->config.user_limits.max_jobs ||
-	       sched->config.user_limits.max_gpus;
+	       sched->config.user_limits.max_gpus || sched->config.tell_users_apart;
+}
+
+void sched_set_windows(struct sched *sched, const struct window *windows, size_t n)
+{
+	assert(n == 0 || tells_users_apart(sched));
+	windows_set(&sched->windows, windows, n);
+	conservative_restart(&sched->conservative);
+}
+
+const struct windows *sched_windows(const struct sched *sched)
+{
+	return &sched->windows;
 }
 
 struct shape sched_shape(const struct sched *sched, const struct job *job)

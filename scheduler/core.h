@@ -12,6 +12,7 @@
 #include "scheduler/policy.h"
 #include "scheduler/predict.h"
 #include "scheduler/preempt.h"
+#include "scheduler/window.h"
 
 /* What those behind a job that waits for resources may do. */
 enum backfill_mode {
@@ -38,6 +39,8 @@ struct sched_config {
 	int64_t half_life_ns;  /* of what users have used; 0: it never fades */
 	struct user_limits user_limits;
 	struct preempt_params preempt;
+	bool tell_users_apart; /* even where the order and the limits do not: there may be windows
+				*/
 };
 
 enum decision_kind {
@@ -73,6 +76,11 @@ struct ledger *sched_ledger(struct sched *sched);
 /* What is known of users and of run times: feed it with history. Owned by the scheduler. */
 struct users *sched_users(struct sched *sched);
 struct predictor *sched_predictor(struct sched *sched);
+
+/* Replace the windows, which the next pass minds; for a scheduler that was made to tell users
+ * apart. */
+void sched_set_windows(struct sched *sched, const struct window *windows, size_t n);
+const struct windows *sched_windows(const struct sched *sched);
 
 #define SCHED_IMPOSSIBLE 1 /* no node, or not all together, could ever hold this job */
 
@@ -119,7 +127,8 @@ bool sched_is_running(const struct sched *sched, uint64_t job);
 void sched_pass(struct sched *sched, int64_t now_ns, struct decisions *decisions);
 
 /* When a pass may decide differently although nothing happened: the next begin time, a start that
- * was promised, or the end of a running job's immunity to preemption; TIME_NEVER. */
+ * was promised, an edge of a window, or the end of a running job's immunity to preemption;
+ * TIME_NEVER. */
 int64_t sched_next_wake_ns(const struct sched *sched);
 
 /* What the last pass found: the job that holds the (first) reservation, 0: none, and its shadow
@@ -142,11 +151,11 @@ int sched_compare(struct sched *sched, const struct job *a, const struct job *b,
 enum sched_bound { SCHED_UNBOUND, SCHED_USER_JOBS, SCHED_USER_GPUS, SCHED_ARRAY };
 enum sched_bound sched_bound(const struct sched *sched, const struct job *job);
 
-/* Would a job that asks for this and runs for length_ns start now, were it first among those that
- * are not promised anything? For advice: nothing changes. *ret_longest_ns, on false: the length up
- * to which it would (0: none, TIME_NEVER is never said). */
-bool sched_could_start(struct sched *sched, const struct request *request, int64_t length_ns,
-		       int64_t now_ns, int64_t *ret_longest_ns);
+/* Would a job of this user that asks for this and runs for length_ns start now, were it first among
+ * those that are not promised anything? For advice: nothing changes. *ret_longest_ns, on false: the
+ * length up to which it would (0: none, TIME_NEVER is never said). */
+bool sched_could_start(struct sched *sched, const struct request *request, uint32_t uid,
+		       int64_t length_ns, int64_t now_ns, int64_t *ret_longest_ns);
 
 /* The running jobs in order of predicted end. Borrowed until the next change. */
 struct running *const *sched_running(const struct sched *sched, size_t *ret_n);

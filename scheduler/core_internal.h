@@ -25,6 +25,7 @@ struct sched {
 	struct runnings *runnings;
 	struct users *users;
 	struct predictor *predictor;
+	struct windows windows;
 	struct array_count *arrays; /* running tasks of arrays that are bound; owned */
 	struct later *later;	    /* owned; ascending begin_ns */
 	size_t n_later, later_capacity;

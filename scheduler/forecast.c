@@ -107,6 +107,7 @@ static struct sched *copy_sched(struct sched *sched, int64_t now_ns, size_t max_
 	copy.sched = sched_create(&config);
 	ledger_scratch_copy(&copy.sched->ledger, &sched->ledger);
 	ledger_scratch_expect_cleaned(&copy.sched->ledger);
+	windows_set(&copy.sched->windows, sched->windows.items, sched->windows.n);
 	for (size_t i = 0; i < n; i++)
 		copy_running(copy.sched, running[i]);
 	sort_later(sched, &copy);

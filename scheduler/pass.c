@@ -7,7 +7,8 @@
  *   - it fits: start it;
  *   - it does not fit: nothing of its shape does, so close the shape; if it is the first that must
  *     wait, it becomes the head and gets a reservation;
- *   - it fits, but would delay the head: narrow the shape to jobs that are over in time.
+ *   - it fits, but would delay the head, or be in the way of a window of somebody else's: narrow
+ *     the shape to jobs that are over in time.
  *
  * Within a pass resources only shrink, so a closed shape stays closed. A narrowed one is widened
  * by every start: what is left to choose from is another place now, and it may be one that does not
@@ -18,9 +19,9 @@
  * in a plan, and a candidate may start where the plan leaves room for all of its length.
  *
  * Invariants: a job that would not fit even on an empty machine of this moment (its GPUs are lost
- * or held by others) reserves nothing, and neither does one that its own limits hold back, so
- * neither blocks anybody. Deliberately not here: promises to everybody (conservative.c), the
- * reasons shown (why.c). Read next: conservative.c.
+ * or held by others) reserves nothing, and neither does one that its own limits or only windows
+ * hold back, so none of these blocks anybody. Deliberately not here: promises to everybody
+ * (conservative.c), the reasons shown (why.c). Read next: conservative.c.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -122,11 +123,17 @@ static bool make_room(const struct pass *pass, const struct candidate *head)
 	_cleanup_(free_ptr) struct running **victims = NULL;
 	size_t n, n_running;
 	struct running *const *running = runnings_list(sched->runnings, &n_running);
+	int r;
 
 	if (!params->enabled || sched->reservation.shadow_ns - pass->now_ns <= params->restart_ns)
 		return false;
-	if (preempt_find(&sched->ledger, running, n_running, &request, params, pass->now_ns,
-			 &victims, &n, &sched->wake_ns) == PREEMPT_NONE)
+	/* Nobody leaves for a place that the head may not have. */
+	windows_keep(&sched->windows, &sched->ledger, candidate_shape(head)->user, pass->now_ns,
+		     time_add(pass->now_ns, head->waiting->estimate_ns));
+	r = preempt_find(&sched->ledger, running, n_running, &request, params, pass->now_ns,
+			 &victims, &n, &sched->wake_ns);
+	windows_keep_nothing(&sched->windows, &sched->ledger);
+	if (r == PREEMPT_NONE)
 		return false;
 	preempt(pass, victims, n, head->waiting->key.id);
 	return true;
@@ -196,11 +203,20 @@ static bool try_candidate(struct pass *pass, struct candidate *next)
 	const struct shape *shape = candidate_shape(next);
 	int64_t end_ns = time_add(pass->now_ns, next->waiting->estimate_ns);
 	_cleanup_(allocation_finish) struct allocation alloc = {0};
+	int r;
 
 	if (sched_shape_bound(sched, shape) != SCHED_UNBOUND) {
 		candidates_close(&sched->candidates, next);
-	} else if (placement_find(&sched->ledger, &shape->request, &alloc) == PLACE_NO_FIT) {
+		return true;
+	}
+	r = windows_place(&sched->windows, &sched->ledger, &shape->request, shape->user,
+			  pass->now_ns, end_ns, &alloc);
+	if (r == PLACE_NO_FIT)
 		return block(pass, next);
+	if (r == PLACE_KEPT) {
+		candidates_narrow(
+			&sched->candidates, next,
+			windows_shorter_ns(&sched->windows, shape->user, pass->now_ns, end_ns));
 	} else if (head->job && !reservation_allows(head, &alloc, end_ns)) {
 		candidates_narrow(&sched->candidates, next, short_enough(pass));
 	} else {
@@ -244,10 +260,14 @@ static bool start_or_reserve(struct first_jobs *first, const struct shape *shape
 	struct sched *sched = first->pass->sched;
 	int64_t now_ns = first->pass->now_ns, start_ns;
 	_cleanup_(allocation_finish) struct allocation alloc = {0};
+	int r;
 
-	if (sched_shape_bound(sched, shape) != SCHED_UNBOUND ||
-	    plan_find(&sched->plan, &shape->request, waiting->estimate_ns, &start_ns, &alloc) ==
-		    PLAN_NEVER)
+	if (sched_shape_bound(sched, shape) != SCHED_UNBOUND)
+		return false;
+	plan_keep(&sched->plan, &sched->windows, shape->user);
+	r = plan_find(&sched->plan, &shape->request, waiting->estimate_ns, &start_ns, &alloc);
+	plan_keep_nothing(&sched->plan, &sched->windows);
+	if (r == PLAN_NEVER)
 		return false;
 	plan_book(&sched->plan, &alloc, start_ns,
 		  plan_end(&sched->plan, start_ns, waiting->estimate_ns));
@@ -276,6 +296,20 @@ static int look_at_entry(void *ctx, const struct shape *shape, const struct wait
 	return first->n_reserved >= wanted;
 }
 
+/* Does the plan leave room now for a job of this user and length? If not, *ret_longest_ns as
+ * plan_find_now(). */
+static bool has_gap(const struct sched *sched, struct plan *plan, const struct request *request,
+		    uint32_t uid, int64_t length_ns, struct allocation *ret_alloc,
+		    int64_t *ret_longest_ns)
+{
+	int r;
+
+	plan_keep(plan, &sched->windows, uid);
+	r = plan_find_now(plan, request, length_ns, ret_alloc, ret_longest_ns);
+	plan_keep_nothing(plan, &sched->windows);
+	return r == 0;
+}
+
 /* All others may start where the plan leaves room. */
 static void fill_gaps(struct pass *pass)
 {
@@ -290,8 +324,8 @@ static void fill_gaps(struct pass *pass)
 
 		if (sched_shape_bound(sched, shape) != SCHED_UNBOUND) {
 			candidates_close(&sched->candidates, next);
-		} else if (plan_find_now(&sched->plan, &shape->request, estimate_ns, &alloc,
-					 &longest_ns) == PLACE_NO_FIT) {
+		} else if (!has_gap(sched, &sched->plan, &shape->request, shape->user, estimate_ns,
+				    &alloc, &longest_ns)) {
 			candidates_narrow(&sched->candidates, next, longest_ns);
 		} else {
 			plan_book(&sched->plan, &alloc, pass->now_ns,
@@ -340,7 +374,7 @@ void sched_pass(struct sched *sched, int64_t now_ns, struct decisions *decisions
 	reservation_clear(&sched->reservation);
 	sched->head = 0;
 	sched->head_shadow_ns = TIME_UNKNOWN;
-	sched->wake_ns = TIME_NEVER;
+	sched->wake_ns = windows_next_ns(&sched->windows, now_ns);
 	switch (sched->config.backfill) {
 	case BACKFILL_RESERVE: pass_with_reservations(&pass); break;
 	case BACKFILL_CONSERVATIVE: conservative_pass(sched, now_ns, decisions); break;
@@ -348,26 +382,48 @@ void sched_pass(struct sched *sched, int64_t now_ns, struct decisions *decisions
 	}
 }
 
-bool sched_could_start(struct sched *sched, const struct request *request, int64_t length_ns,
-		       int64_t now_ns, int64_t *ret_longest_ns)
+/*
+ * Beside the one reservation: length_ns itself if a job of it could start now, else a shorter
+ * length at which what is in its way is not any more; 0: there is none.
+ */
+static int64_t shorten(struct sched *sched, const struct request *request, uint32_t uid,
+		       int64_t length_ns, int64_t now_ns)
 {
 	_cleanup_(allocation_finish) struct allocation alloc = {0};
 	struct reservation *head = &sched->reservation;
 	int64_t end_ns = time_add(now_ns, length_ns);
+	bool easy = sched->config.backfill == BACKFILL_EASY;
+	int r = windows_place(&sched->windows, &sched->ledger, request, uid, now_ns, end_ns,
+			      &alloc);
+
+	if (r == PLACE_NO_FIT)
+		return 0;
+	if (r == PLACE_KEPT)
+		return windows_shorter_ns(&sched->windows, uid, now_ns, end_ns);
+	if (!head->job || sched->config.backfill == BACKFILL_GREEDY ||
+	    (easy && reservation_allows(head, &alloc, end_ns)))
+		return length_ns;
+	return easy && head->shadow_ns < TIME_NEVER && head->shadow_ns > now_ns
+		       ? head->shadow_ns - now_ns
+		       : 0;
+}
+
+bool sched_could_start(struct sched *sched, const struct request *request, uint32_t uid,
+		       int64_t length_ns, int64_t now_ns, int64_t *ret_longest_ns)
+{
+	_cleanup_(allocation_finish) struct allocation alloc = {0};
+	int64_t longest_ns = length_ns, shorter_ns;
 
 	*ret_longest_ns = 0;
 	if (sched->config.backfill == BACKFILL_CONSERVATIVE)
-		return plan_find_now(&sched->conservative.plan, request, length_ns, &alloc,
-				     ret_longest_ns) == 0;
+		return has_gap(sched, &sched->conservative.plan, request, uid, length_ns, &alloc,
+			       ret_longest_ns);
 	if (sched->config.backfill == BACKFILL_RESERVE)
-		return plan_find_now(&sched->plan, request, length_ns, &alloc, ret_longest_ns) == 0;
-	if (placement_find(&sched->ledger, request, &alloc) == PLACE_NO_FIT)
-		return false;
-	if (!head->job || sched->config.backfill == BACKFILL_GREEDY ||
-	    (sched->config.backfill == BACKFILL_EASY && reservation_allows(head, &alloc, end_ns)))
-		return true;
-	if (sched->config.backfill == BACKFILL_EASY && head->shadow_ns < TIME_NEVER &&
-	    head->shadow_ns > now_ns)
-		*ret_longest_ns = head->shadow_ns - now_ns;
-	return false;
+		return has_gap(sched, &sched->plan, request, uid, length_ns, &alloc,
+			       ret_longest_ns);
+	while ((shorter_ns = shorten(sched, request, uid, longest_ns, now_ns)) < longest_ns)
+		longest_ns = shorter_ns;
+	if (longest_ns < length_ns)
+		*ret_longest_ns = longest_ns;
+	return longest_ns == length_ns;
 }

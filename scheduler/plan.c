@@ -6,7 +6,7 @@
  * is free to be booked there. A list and not a tree: the steps of a queue that people look at are
  * some hundreds, and a promise reaches over many of them anyway. Deliberately not here: who is
  * promised what, and in which order (pass.c: the first K; conservative.c: everybody).
- * Read next: candidates.c.
+ * Read next: window.c.
  */
 #include "scheduler/plan.h"
 
@@ -135,6 +135,27 @@ bool plan_has_room_before(const struct plan *plan, const struct request *request
 	return false;
 }
 
+void plan_keep(struct plan *plan, const struct windows *windows, uint32_t uid)
+{
+	for (size_t w = 0; w < windows->n; w++) {
+		const struct window *window = &windows->items[w];
+		size_t first, end;
+
+		if (window->uid == uid)
+			continue;
+		first = split_at(plan, window->start_ns);
+		end = split_at(plan, window->end_ns);
+		for (size_t i = first; i < end; i++)
+			plan->steps[i].free.nodes[window->node].kept |= window->gpus;
+	}
+}
+
+void plan_keep_nothing(struct plan *plan, const struct windows *windows)
+{
+	for (size_t i = 0; i < plan->n && windows->n > 0; i++)
+		windows_keep_nothing(windows, &plan->steps[i].free);
+}
+
 void plan_advance(struct plan *plan, int64_t now_ns)
 {
 	size_t past = step_at(plan, now_ns);
@@ -221,6 +242,7 @@ static void narrow(struct ledger *window, const struct ledger *step)
 
 		node->ready &= other->ready;
 		node->taken |= other->taken;
+		node->kept |= other->kept;
 		if (other->taken_cpus > node->taken_cpus)
 			node->taken_cpus = other->taken_cpus;
 		if (other->taken_mem_bytes > node->taken_mem_bytes)

@@ -11,6 +11,7 @@
 
 #include "scheduler/placement.h"
 #include "scheduler/running.h"
+#include "scheduler/window.h"
 
 /* Jobs without a known end are taken to end from here on: after all that is known. A start from
  * here on is one that nobody can tell. */
@@ -72,6 +73,11 @@ bool plan_has_room_before(const struct plan *plan, const struct request *request
 /* Are these resources free all the time from start_ns to end_ns? */
 bool plan_is_free(const struct plan *plan, const struct allocation *alloc, int64_t start_ns,
 		  int64_t end_ns);
+
+/* Leave out of every step what is then in the way of this user, until plan_keep_nothing(): so what
+ * is found meanwhile is for his jobs. What is booked stays. O(windows x steps). */
+void plan_keep(struct plan *plan, const struct windows *windows, uint32_t uid);
+void plan_keep_nothing(struct plan *plan, const struct windows *windows);
 
 /* Time has passed: forget what was before now_ns. */
 void plan_advance(struct plan *plan, int64_t now_ns);

@@ -158,8 +158,9 @@ static struct cover cover_gpus(const struct victim *const *considered, const uns
 static bool cover_node(const struct ledger *ledger, uint32_t node, const struct request *request,
 		       const struct victims *victims, bool *chosen, struct cover *ret_cover)
 {
-	uint64_t suiting = ledger_matching_gpus(ledger, node, request) & ledger->nodes[node].ready;
-	unsigned free = (unsigned)__builtin_popcountll(suiting & ~ledger->nodes[node].taken);
+	const struct node *at = &ledger->nodes[node];
+	uint64_t suiting = ledger_matching_gpus(ledger, node, request) & at->ready & ~at->kept;
+	unsigned free = (unsigned)__builtin_popcountll(suiting & ~at->taken);
 	const struct victim *considered[CONSIDERED_MAX];
 	unsigned gpus[CONSIDERED_MAX];
 	size_t n = 0;

@@ -150,7 +150,7 @@ double ledger_share(const struct ledger *ledger, const struct allocation *alloc)
 
 uint64_t node_free_gpus(const struct node *node)
 {
-	return node->ready & ~node->taken;
+	return node->ready & ~node->taken & ~node->kept;
 }
 
 uint32_t node_free_cpus(const struct node *node)
@@ -274,7 +274,7 @@ void ledger_check_invariants(const struct ledger *ledger, const struct allocatio
 				assert(!(seen & allocs[a]->parts[p].gpus));
 				seen |= allocs[a]->parts[p].gpus;
 			}
-		assert(seen == node->taken);
+		assert(seen == node->taken && node->kept == 0);
 		assert(node->n_gpus == 64 || !(node->taken >> node->n_gpus));
 		assert(node->n_gpus == 64 || !(node->ready >> node->n_gpus));
 	}

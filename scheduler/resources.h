@@ -46,6 +46,7 @@ struct node {
 	uint64_t all;		   /* slots that exist */
 	uint64_t ready;		   /* slots whose condition is GPU_READY */
 	uint64_t taken;		   /* slots held by jobs */
+	uint64_t kept;		   /* slots that are not to be had by whom it is about: window.h */
 	uint32_t cpus, taken_cpus;
 	uint64_t mem_bytes, taken_mem_bytes;
 };
@@ -88,7 +89,7 @@ bool ledger_is_free(const struct ledger *ledger, const struct allocation *alloc)
 /* The dominant share of an allocation: the largest of its shares of all GPUs, CPUs, memory. */
 double ledger_share(const struct ledger *ledger, const struct allocation *alloc);
 
-uint64_t node_free_gpus(const struct node *node); /* ready and not taken */
+uint64_t node_free_gpus(const struct node *node); /* ready and neither taken nor kept */
 uint32_t node_free_cpus(const struct node *node); /* 0 when overcommitted */
 uint64_t node_free_mem(const struct node *node);
 

@@ -15,11 +15,17 @@
 #include "scheduler/backfill.h"
 
 static const char *const code_names[WHY_CODE_COUNT] = {
-	[WHY_NOT_WAITING] = "none",	 [WHY_HELD] = "held",
-	[WHY_DEPENDENCY] = "dependency", [WHY_NEVER] = "never",
-	[WHY_BEGIN] = "begin",		 [WHY_LIMIT] = "limit",
-	[WHY_ARRAY] = "array",		 [WHY_RESOURCES] = "resources",
-	[WHY_ORDER] = "order",		 [WHY_UNAVAILABLE] = "unavailable",
+	[WHY_NOT_WAITING] = "none",
+	[WHY_HELD] = "held",
+	[WHY_DEPENDENCY] = "dependency",
+	[WHY_NEVER] = "never",
+	[WHY_BEGIN] = "begin",
+	[WHY_LIMIT] = "limit",
+	[WHY_ARRAY] = "array",
+	[WHY_RESOURCES] = "resources",
+	[WHY_ORDER] = "order",
+	[WHY_WINDOW] = "reserved",
+	[WHY_UNAVAILABLE] = "unavailable",
 	[WHY_STARTING] = "starting",
 };
 
@@ -66,6 +72,20 @@ static enum why_code shortage(struct sched *sched, const struct job *job, int64_
 		       : WHY_RESOURCES;
 }
 
+/* Would it fit now, apart from the order? */
+static bool fits(struct sched *sched, const struct request *request, const struct job *job,
+		 int64_t now_ns)
+{
+	const struct windows *windows = sched_windows(sched);
+	struct ledger *ledger = sched_ledger(sched);
+	bool r;
+
+	windows_keep(windows, ledger, job->uid, now_ns, time_add(now_ns, sched_estimate(job)));
+	r = placement_fits(ledger, request);
+	windows_keep_nothing(windows, ledger);
+	return r;
+}
+
 static enum why_code find_code(struct sched *sched, const struct job *job, int64_t now_ns,
 			       uint64_t head, enum sched_bound bound)
 {
@@ -81,6 +101,8 @@ static enum why_code find_code(struct sched *sched, const struct job *job, int64
 		return bound == SCHED_ARRAY ? WHY_ARRAY : WHY_LIMIT;
 	if (!placement_fits(sched_ledger(sched), &job->request))
 		return shortage(sched, job, now_ns);
+	if (!fits(sched, &job->request, job, now_ns))
+		return WHY_WINDOW;
 	return head && head != job->id ? WHY_ORDER : WHY_STARTING;
 }
 
@@ -95,6 +117,8 @@ void sched_why(struct sched *sched, const struct job *job, int64_t now_ns, struc
 	struct why why = {
 		.job = job->id,
 		.request = job->request,
+		.uid = job->uid,
+		.end_ns = time_add(now_ns, sched_estimate(job)),
 		.begin_ns = job->begin_ns,
 		.bound = sched_bound(sched, job),
 	};
@@ -115,17 +139,17 @@ void sched_advise(struct sched *sched, const struct job *job, int64_t now_ns, st
 	int64_t estimate_ns = sched_estimate(job), longest_ns;
 	struct request fewer = job->request;
 
-	if (why->code != WHY_RESOURCES && why->code != WHY_ORDER)
+	if (why->code != WHY_RESOURCES && why->code != WHY_ORDER && why->code != WHY_WINDOW)
 		return;
 	if (why->head != job->id &&
-	    !sched_could_start(sched, &job->request, estimate_ns, now_ns, &longest_ns))
+	    !sched_could_start(sched, &job->request, job->uid, estimate_ns, now_ns, &longest_ns))
 		why->shorter_ns = longest_ns;
 	while (fewer.num_gpus > 1 && !why->fewer_gpus) {
 		fewer.num_gpus--;
 		/* The head is in nobody's way but its own. */
-		if (why->head == job->id
-			    ? placement_fits(sched_ledger(sched), &fewer)
-			    : sched_could_start(sched, &fewer, estimate_ns, now_ns, &longest_ns))
+		if (why->head == job->id ? fits(sched, &fewer, job, now_ns)
+					 : sched_could_start(sched, &fewer, job->uid, estimate_ns,
+							     now_ns, &longest_ns))
 			why->fewer_gpus = fewer.num_gpus;
 	}
 }
@@ -159,6 +183,7 @@ void why_summary(const struct why *why, struct buf *out)
 	case WHY_STARTING: buf_puts(out, "about to start"); return;
 	case WHY_NOT_WAITING: return;
 	case WHY_ORDER: buf_printf(out, "after job %" PRIu64, why->head); return;
+	case WHY_WINDOW: buf_puts(out, "GPUs are reserved for others"); return;
 	default: break;
 	}
 	if (short_of_gpus(why))
@@ -203,23 +228,30 @@ static uint64_t slots_of(const struct running *running, uint32_t node)
 	return slots;
 }
 
+/* "gpu2, gpu3 are". */
+static void add_labels(struct buf *out, const struct node *node, uint64_t slots)
+{
+	const char *verb = slots & (slots - 1) ? "are" : "is";
+
+	for (; slots; slots &= slots - 1)
+		buf_printf(out, "%s%s", node->gpus[__builtin_ctzll(slots)].label,
+			   slots & (slots - 1) ? ", " : " ");
+	buf_puts(out, verb);
+}
+
 static void tell_job(const struct teller *teller, const struct node *node, uint64_t slots,
 		     const struct running *holder)
 {
 	_cleanup_(buf_finish) struct buf labels = {0};
-	const char *verb = slots & (slots - 1) ? "are" : "is";
 	char span[32];
 
-	for (; slots; slots &= slots - 1)
-		buf_printf(&labels, "%s%s", labels.len ? ", " : "",
-			   node->gpus[__builtin_ctzll(slots)].label);
+	add_labels(&labels, node, slots);
 	if (holder->end_ns < TIME_NEVER && holder->end_ns > teller->now_ns)
-		tell(teller, "%s %s held by job %" PRIu64 ", for %s more at most (its time limit)",
-		     buf_get(&labels), verb, holder->job,
+		tell(teller, "%s held by job %" PRIu64 ", for %s more at most (its time limit)",
+		     buf_get(&labels), holder->job,
 		     duration_show((holder->end_ns - teller->now_ns) / NS_PER_MS, span));
 	else
-		tell(teller, "%s %s held by job %" PRIu64 ", which %s", buf_get(&labels), verb,
-		     holder->job,
+		tell(teller, "%s held by job %" PRIu64 ", which %s", buf_get(&labels), holder->job,
 		     holder->end_ns < TIME_NEVER ? "is past its time limit" : "has no time limit");
 }
 
@@ -372,6 +404,41 @@ static void tell_order(const struct teller *teller)
 		     teller->why->head);
 }
 
+static void tell_window(const struct teller *teller, const struct window *window)
+{
+	const struct ledger *ledger = sched_ledger(teller->sched);
+	uint64_t slots =
+		window->gpus & ledger_matching_gpus(ledger, window->node, &teller->why->request);
+	_cleanup_(buf_finish) struct buf labels = {0};
+	int64_t start_ns = window->start_ns > teller->now_ns ? window->start_ns : teller->now_ns;
+	char wait[32], span[32];
+
+	if (!slots)
+		return;
+	add_labels(&labels, &ledger->nodes[window->node], slots);
+	duration_show((window->end_ns - start_ns) / NS_PER_MS, span);
+	if (start_ns > teller->now_ns)
+		tell(teller, "%s reserved for uid %" PRIu32 " in %s, for %s", buf_get(&labels),
+		     window->uid, duration_show((start_ns - teller->now_ns) / NS_PER_MS, wait),
+		     span);
+	else
+		tell(teller, "%s reserved for uid %" PRIu32 ", for another %s", buf_get(&labels),
+		     window->uid, span);
+}
+
+static void tell_windows(const struct teller *teller)
+{
+	const struct windows *windows = sched_windows(teller->sched);
+	const struct why *why = teller->why;
+
+	tell(teller, "would fit now, but not beside what is reserved for others%s",
+	     why->end_ns == TIME_NEVER ? ": without a time limit it counts as running for ever"
+				       : "");
+	for (size_t i = 0; i < windows->n; i++)
+		if (window_is_in_way(&windows->items[i], why->uid, teller->now_ns, why->end_ns))
+			tell_window(teller, &windows->items[i]);
+}
+
 void why_sentences(struct sched *sched, const struct why *why, const struct depend *depend,
 		   int64_t now_ns, void (*say)(void *ctx, const char *sentence), void *ctx)
 {
@@ -391,6 +458,7 @@ void why_sentences(struct sched *sched, const struct why *why, const struct depe
 	case WHY_LIMIT:
 	case WHY_ARRAY: tell_limit(&teller); break;
 	case WHY_ORDER: tell_order(&teller); break;
+	case WHY_WINDOW: tell_windows(&teller); break;
 	default: tell_shortage(&teller);
 	}
 	tell_start(&teller);

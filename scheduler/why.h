@@ -21,20 +21,23 @@ enum why_code {
 	WHY_ARRAY,	 /* as many tasks of its array run as may */
 	WHY_RESOURCES,	 /* too little is free */
 	WHY_ORDER,	 /* it would fit, but must not delay the job that goes first */
+	WHY_WINDOW,	 /* it would fit, but on GPUs that are reserved for others in its time */
 	WHY_UNAVAILABLE, /* not enough even if every job were gone: GPUs are lost or held by others
 			  */
 	WHY_STARTING,	 /* nothing stands in its way: the next pass starts it */
 	WHY_CODE_COUNT,
 };
 
-/* "held", "dependency", "never", "begin", "limit", "array", "resources", "order", "unavailable",
- * "starting"; "none" for WHY_NOT_WAITING. */
+/* "held", "dependency", "never", "begin", "limit", "array", "resources", "order", "reserved",
+ * "unavailable", "starting"; "none" for WHY_NOT_WAITING. */
 const char *why_code_name(enum why_code code);
 
 struct why {
 	enum why_code code;
 	uint64_t job;
 	struct request request;
+	uint32_t uid;
+	int64_t end_ns;		/* when it would be over, if it started now; TIME_NEVER */
 	enum sched_bound bound; /* WHY_LIMIT, WHY_ARRAY */
 	uint32_t node;		/* where it comes closest; its numbers follow */
 	unsigned gpus_suiting;	/* GPUs there that match the request */

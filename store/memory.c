@@ -31,6 +31,8 @@ struct memory_store {
 	size_t n_events, events_capacity;
 	struct store_drain *drains; /* strings owned here; a drained GPU each */
 	size_t n_drains, drains_capacity;
+	struct store_window *windows; /* strings owned here; ascending id */
+	size_t n_windows, windows_capacity;
 	uint64_t last_id, revision;
 };
 
@@ -226,6 +228,29 @@ static void set_drain(struct memory_store *memory, const struct store_drain *dra
 	memory->drains[memory->n_drains++] = store_drain_copy(drain);
 }
 
+static void set_window(struct memory_store *memory, const struct store_window *window)
+{
+	size_t i = 0;
+	bool found;
+
+	while (i < memory->n_windows && memory->windows[i].id < window->id)
+		i++;
+	found = i < memory->n_windows && memory->windows[i].id == window->id;
+	if (found)
+		store_window_finish(&memory->windows[i]);
+	if (!found && !window->gone) {
+		xgrow(&memory->windows, &memory->windows_capacity, memory->n_windows + 1,
+		      sizeof(*memory->windows));
+		memmove(&memory->windows[i + 1], &memory->windows[i],
+			(memory->n_windows++ - i) * sizeof(*memory->windows));
+	}
+	if (!window->gone)
+		memory->windows[i] = store_window_copy(window);
+	else if (found)
+		memmove(&memory->windows[i], &memory->windows[i + 1],
+			(--memory->n_windows - i) * sizeof(*memory->windows));
+}
+
 static int memory_commit(struct store *store, const struct store_batch *batch,
 			 uint64_t *ret_revision, struct err *err)
 {
@@ -257,6 +282,8 @@ static int memory_commit(struct store *store, const struct store_batch *batch,
 		add_event(memory, &batch->events[i], revision, i);
 	for (size_t i = 0; i < batch->n_drains; i++)
 		set_drain(memory, &batch->drains[i]);
+	for (size_t i = 0; i < batch->n_windows; i++)
+		set_window(memory, &batch->windows[i]);
 	*ret_revision = memory->revision = revision;
 	return 0;
 }
@@ -339,6 +366,17 @@ static int memory_walk_drains(struct store *store, store_drain_fn *fn, void *ctx
 	return r;
 }
 
+static int memory_walk_windows(struct store *store, store_window_fn *fn, void *ctx, struct err *err)
+{
+	const struct memory_store *memory = memory_of(store);
+	int r = 0;
+
+	(void)err;
+	for (size_t i = 0; i < memory->n_windows && r == 0; i++)
+		r = fn(ctx, &memory->windows[i]);
+	return r;
+}
+
 static int memory_find_key(struct store *store, uint32_t uid, const char *key, uint64_t *ret_id)
 {
 	const struct entry *entry = find_user_key(memory_of(store), uid, key);
@@ -373,6 +411,9 @@ static void memory_close(struct store *store)
 	for (size_t i = 0; i < memory->n_drains; i++)
 		store_drain_finish(&memory->drains[i]);
 	free(memory->drains);
+	for (size_t i = 0; i < memory->n_windows; i++)
+		store_window_finish(&memory->windows[i]);
+	free(memory->windows);
 	free(memory->entries);
 	free(memory);
 }
@@ -384,6 +425,7 @@ static const struct store_ops memory_ops = {
 	.walk_events = memory_walk_events,
 	.walk_log = memory_walk_log,
 	.walk_drains = memory_walk_drains,
+	.walk_windows = memory_walk_windows,
 	.find_key = memory_find_key,
 	.last = memory_last,
 	.close = memory_close,

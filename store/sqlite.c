@@ -15,6 +15,7 @@
 #include "store/sqlite_drain.h"
 #include "store/sqlite_file.h"
 #include "store/sqlite_row.h"
+#include "store/sqlite_window.h"
 
 /* The terms of the partial index job_active, word for word, or SQLite could not use it. */
 #define IS_ACTIVE "state <> 'finished' AND state <> 'failed' AND state <> 'cancelled'"
@@ -216,6 +217,8 @@ static int write_batch(struct sqlite_store *sqlite, const struct store_batch *ba
 		r = insert_event(sqlite, &batch->events[i], revision, i, err);
 	for (size_t i = 0; i < batch->n_drains && r == 0; i++)
 		r = sqlite_drain_write(sqlite->db, &batch->drains[i], err);
+	for (size_t i = 0; i < batch->n_windows && r == 0; i++)
+		r = sqlite_window_write(sqlite->db, &batch->windows[i], err);
 	if (r < 0)
 		return r;
 	sqlite3_bind_int64(meta, 1, (int64_t)last_id);
@@ -461,6 +464,11 @@ static int sqlite_walk_drains(struct store *store, store_drain_fn *fn, void *ctx
 	return sqlite_drain_walk(sqlite_of(store)->db, fn, ctx, err);
 }
 
+static int sqlite_walk_windows(struct store *store, store_window_fn *fn, void *ctx, struct err *err)
+{
+	return sqlite_window_walk(sqlite_of(store)->db, fn, ctx, err);
+}
+
 static int sqlite_find_key(struct store *store, uint32_t uid, const char *key, uint64_t *ret_id)
 {
 	struct sqlite_store *sqlite = sqlite_of(store);
@@ -508,6 +516,7 @@ static const struct store_ops sqlite_ops = {
 	.walk_events = sqlite_walk_events,
 	.walk_log = sqlite_walk_log,
 	.walk_drains = sqlite_walk_drains,
+	.walk_windows = sqlite_walk_windows,
 	.find_key = sqlite_find_key,
 	.last = sqlite_last,
 	.close = sqlite_close,

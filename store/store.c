@@ -36,6 +36,8 @@ static void check_batch(const struct store_batch *batch)
 		assert(batch->events[i].event && batch->events[i].detail);
 	for (size_t i = 0; i < batch->n_drains; i++)
 		assert(batch->drains[i].uuid && batch->drains[i].reason);
+	for (size_t i = 0; i < batch->n_windows; i++)
+		assert(batch->windows[i].gpus && batch->windows[i].reason);
 }
 
 int store_commit(struct store *store, const struct store_batch *batch, uint64_t *ret_revision,
@@ -85,6 +87,22 @@ void store_drain_finish(struct store_drain *drain)
 	*drain = (struct store_drain){0};
 }
 
+struct store_window store_window_copy(const struct store_window *window)
+{
+	struct store_window copy = *window;
+
+	copy.gpus = xstrdup(window->gpus);
+	copy.reason = xstrdup(window->reason);
+	return copy;
+}
+
+void store_window_finish(struct store_window *window)
+{
+	free((char *)window->gpus);
+	free((char *)window->reason);
+	*window = (struct store_window){0};
+}
+
 int store_walk_log(struct store *store, uint64_t revision, uint64_t n, size_t limit,
 		   store_event_fn *fn, void *ctx, struct err *err)
 {
@@ -102,6 +120,16 @@ int store_walk_drains(struct store *store, store_drain_fn *fn, void *ctx, struct
 
 	store->n_walks++;
 	r = store->ops->walk_drains(store, fn, ctx, err);
+	store->n_walks--;
+	return r;
+}
+
+int store_walk_windows(struct store *store, store_window_fn *fn, void *ctx, struct err *err)
+{
+	int r;
+
+	store->n_walks++;
+	r = store->ops->walk_windows(store, fn, ctx, err);
 	store->n_walks--;
 	return r;
 }

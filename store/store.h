@@ -64,6 +64,22 @@ struct store_drain {
 struct store_drain store_drain_copy(const struct store_drain *drain);
 void store_drain_finish(struct store_drain *drain);
 
+/* GPUs that are one user's for a time. */
+struct store_window {
+	uint64_t id;
+	bool gone; /* its row goes */
+	uint32_t uid;
+	int64_t start_ns, end_ns;
+	const char *gpus; /* JSON: index and UUID of each */
+	const char *reason;
+	uint32_t created_by; /* uid */
+	int64_t created_ns;
+};
+
+/* A copy with strings of its own, and their release. */
+struct store_window store_window_copy(const struct store_window *window);
+void store_window_finish(struct store_window *window);
+
 /* What one turn wants written. */
 struct store_batch {
 	const struct store_row *inserts; /* new jobs */
@@ -74,6 +90,8 @@ struct store_batch {
 	size_t n_events;
 	const struct store_drain *drains;
 	size_t n_drains;
+	const struct store_window *windows;
+	size_t n_windows;
 };
 
 /* Which jobs to hand out; zero-initialised: all. In order of id, descending with newest_first. */
@@ -92,6 +110,7 @@ struct store_filter {
 typedef int store_row_fn(void *ctx, const struct store_row *row);
 typedef int store_event_fn(void *ctx, const struct store_event *event);
 typedef int store_drain_fn(void *ctx, const struct store_drain *drain);
+typedef int store_window_fn(void *ctx, const struct store_window *window);
 
 struct store_ops {
 	const char *name;
@@ -104,6 +123,7 @@ struct store_ops {
 	int (*walk_log)(struct store *store, uint64_t revision, uint64_t n, size_t limit,
 			store_event_fn *fn, void *ctx, struct err *err);
 	int (*walk_drains)(struct store *store, store_drain_fn *fn, void *ctx, struct err *err);
+	int (*walk_windows)(struct store *store, store_window_fn *fn, void *ctx, struct err *err);
 	int (*find_key)(struct store *store, uint32_t uid, const char *key, uint64_t *ret_id);
 	int (*last)(struct store *store, uint64_t *ret_id, uint64_t *ret_revision, struct err *err);
 	void (*close)(struct store *store);
@@ -127,13 +147,12 @@ int store_sqlite_open(const char *path, struct store **ret_store, struct err *er
 struct store *store_memory_create(void);
 
 /*
- * Make a batch durable as one transaction: inserts, then updates, events,
- * drains. 0 with its revision
- * (which the rows' jobs then carry); negative with a sentence: nothing of it was written, and the
- * daemon must stop. An insert whose id or (uid, key) exists already is -EEXIST: look with
- * store_find_key() first; an update or event of an unknown job is -ENOENT.
- * A disk that fails for good (-EIO) can leave it unknown, and the sentence says so: opening the
- * store again finds all of the batch or nothing. Not to be called from within a walk.
+ * Make a batch durable as one transaction: inserts, then updates, events, drains, windows. 0 with
+ * its revision (which the rows' jobs then carry); negative with a sentence: nothing of it was
+ * written, and the daemon must stop. An insert whose id or (uid, key) exists already is -EEXIST:
+ * look with store_find_key() first; an update or event of an unknown job is -ENOENT. A disk that
+ * fails for good (-EIO) can leave it unknown, and the sentence says so: opening the store again
+ * finds all of the batch or nothing. Not to be called from within a walk.
  */
 int store_commit(struct store *store, const struct store_batch *batch, uint64_t *ret_revision,
 		 struct err *err);
@@ -156,6 +175,9 @@ int store_walk_log(struct store *store, uint64_t revision, uint64_t n, size_t li
 
 /* Walk the drained GPUs. */
 int store_walk_drains(struct store *store, store_drain_fn *fn, void *ctx, struct err *err);
+
+/* Walk the windows, in order of id. */
+int store_walk_windows(struct store *store, store_window_fn *fn, void *ctx, struct err *err);
 
 /* The highest id that a job's row stands for. */
 uint64_t store_last_task(const struct job *job);

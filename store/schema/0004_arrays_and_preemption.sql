@@ -18,3 +18,15 @@ CREATE TABLE changed_spec (
 ) STRICT;
 
 ALTER TABLE job ADD COLUMN changed_spec INTEGER;                     -- its number; NULL: as all of its array
+
+-- GPUs that are one user's from start_ns to end_ns. What is over has no row.
+CREATE TABLE window (
+	id INTEGER PRIMARY KEY,
+	uid INTEGER NOT NULL,
+	start_ns INTEGER NOT NULL,
+	end_ns INTEGER NOT NULL CHECK (end_ns > start_ns),
+	gpus TEXT NOT NULL,         -- JSON: index and UUID of each
+	reason TEXT NOT NULL,
+	created_by INTEGER NOT NULL, -- uid
+	created_ns INTEGER NOT NULL
+) STRICT;

@@ -15,7 +15,7 @@ import pytest
 
 from harness import TGPU
 
-VERBS = ("submit run list show why logs wait cancel hold release requeue update drain resume gpus top daemon doctor").split()
+VERBS = ("submit run list show why logs wait cancel hold release requeue update drain resume reserve reservations unreserve gpus top daemon doctor").split()
 
 
 def last_job(tgpu):

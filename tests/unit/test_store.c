@@ -548,6 +548,52 @@ static void test_a_walk_within_a_walk(void **state)
 	buf_finish(&nested.got);
 }
 
+static int add_window(void *ctx, const struct store_window *window)
+{
+	buf_printf(ctx, "%llu uid %u from %lld to %lld %s '%s' by %u at %lld\n",
+		   (unsigned long long)window->id, window->uid, (long long)window->start_ns,
+		   (long long)window->end_ns, window->gpus, window->reason, window->created_by,
+		   (long long)window->created_ns);
+	return window->gone;
+}
+
+static void expect_windows(struct fixture *f, const char *lines)
+{
+	_cleanup_(buf_finish) struct buf got = {0};
+
+	if (f->dir[0]) {
+		store_close(TAKE_PTR(f->store));
+		open_sqlite(f);
+	}
+	assert_int_equal(store_walk_windows(f->store, add_window, &got, NULL), 0);
+	assert_string_equal(buf_get(&got), lines);
+}
+
+static void commit_windows(struct fixture *f, const struct store_window *windows, size_t n)
+{
+	struct store_batch batch = {.windows = windows, .n_windows = n};
+	uint64_t revision;
+
+	assert_int_equal(store_commit(f->store, &batch, &revision, NULL), 0);
+}
+
+static void test_windows_come_back_until_they_go(void **state)
+{
+	const struct store_window second = {2, false, 7, 1, INT64_MAX, "[\"B\"]", "", 0, 3};
+	const struct store_window first = {1,	   false, UINT32_MAX, 5, 6, "[\"A\",\"B\"]",
+					   "it's", 8,	  4};
+	const struct store_window gone = {.id = 2, .gone = true, .gpus = "", .reason = ""};
+	struct store_window other = first;
+
+	expect_windows(*state, "");
+	commit_windows(*state, (struct store_window[]){second, first}, 2);
+	expect_windows(*state, "1 uid 4294967295 from 5 to 6 [\"A\",\"B\"] 'it's' by 8 at 4\n"
+			       "2 uid 7 from 1 to 9223372036854775807 [\"B\"] '' by 0 at 3\n");
+	other.end_ns = 9;
+	commit_windows(*state, (struct store_window[]){gone, other, gone}, 3);
+	expect_windows(*state, "1 uid 4294967295 from 5 to 9 [\"A\",\"B\"] 'it's' by 8 at 4\n");
+}
+
 static void test_close_accepts_null(void **state)
 {
 	(void)state;
@@ -690,6 +736,7 @@ int main(void)
 		BOTH(test_filters),
 		BOTH(test_callback_stops_the_walk),
 		BOTH(test_a_walk_within_a_walk),
+		BOTH(test_windows_come_back_until_they_go),
 		cmocka_unit_test(test_close_accepts_null),
 		cmocka_unit_test_setup_teardown(test_random_operations_agree, set_up_sqlite,
 						tear_down),

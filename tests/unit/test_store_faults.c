@@ -145,6 +145,13 @@ static void test_read_only_is_refused(void **state)
 	assert_commits(1, 1);
 }
 
+static int ignore_window(void *ctx, const struct store_window *window)
+{
+	(void)ctx;
+	(void)window;
+	return 0;
+}
+
 static int ignore_drain(void *ctx, const struct store_drain *drain)
 {
 	(void)ctx;
@@ -169,6 +176,8 @@ static int read_everything(uint64_t n, struct err *err)
 		r = store_walk_events(store, job, count_event, &n_events, err);
 	if (r == 0)
 		r = store_walk_drains(store, ignore_drain, NULL, err);
+	if (r == 0)
+		r = store_walk_windows(store, ignore_window, NULL, err);
 	if (r == 0 && store_find_key(store, 0, "none", &id) != -ENOENT)
 		r = err_set(err, -EIO, "a key that nobody has");
 	store_close(store);
