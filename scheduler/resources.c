@@ -57,7 +57,16 @@ uint32_t ledger_add_node(struct ledger *ledger, const char *name, uint32_t cpus,
 		.cpus = cpus,
 		.mem_bytes = mem_bytes,
 	};
+	ledger->generation++;
 	return (uint32_t)ledger->n_nodes++;
+}
+
+void ledger_set_cpus(struct ledger *ledger, uint32_t node, uint32_t cpus)
+{
+	if (ledger->nodes[node].cpus == cpus)
+		return;
+	ledger->nodes[node].cpus = cpus;
+	ledger->generation++;
 }
 
 void ledger_set_gpus(struct ledger *ledger, uint32_t index, struct node_gpu *gpus, unsigned n,
