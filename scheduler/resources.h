@@ -50,13 +50,18 @@ struct node {
 	uint64_t mem_bytes, taken_mem_bytes;
 };
 
+/* Interned texts; id 1 is names[0]. */
+struct gpu_types {
+	char **names; /* owned, and so are the texts */
+	size_t n;
+};
+
 struct ledger {
 	struct node *nodes;
 	size_t n_nodes;
-	char **types; /* interned texts; id 1 is types[0] */
-	size_t n_types;
-	unsigned largest_node; /* the most GPUs that one node has */
-	uint64_t generation;   /* grows when what a node has is told anew */
+	struct gpu_types *types; /* owned; scratch copies share it, so they know every type */
+	unsigned largest_node;	 /* the most GPUs that one node has */
+	uint64_t generation;	 /* grows when what a node has is told anew */
 };
 
 void ledger_init(struct ledger *ledger);
