@@ -74,7 +74,7 @@ struct daemon {
 	char cgroup_reason[256]; /* why there is none, or what it can do */
 	struct store *store;
 	struct sched *sched;
-	struct trace *trace; /* of its decisions; NULL: none is kept */
+	struct trace *trace;	/* of its decisions; NULL: none is kept */
 	struct record *records; /* by id, of its first task */
 	struct record **arrays; /* owned, borrowed in it: those that stand for several tasks */
 	size_t n_arrays, arrays_capacity;

@@ -349,7 +349,7 @@ void sched_pass(struct sched *sched, int64_t now_ns, struct decisions *decisions
 	sched_tell(sched, &(struct sched_told){
 				  .call = SCHED_CALL_PASS,
 				  .now_ns = now_ns,
-				  .decisions = decisions->items + n_before,
+				  .decisions = decisions->n ? &decisions->items[n_before] : NULL,
 				  .n_decisions = decisions->n - n_before,
 			  });
 }
