@@ -118,7 +118,7 @@ static void add_entry(struct feed *feed, const struct job *job, uint32_t n)
 	struct entry *entry = xmalloc(sizeof(*entry));
 
 	*entry = (struct entry){*job, n};
-	xgrow(&feed->waiting, &feed->capacity, feed->n + 1, sizeof(*feed->waiting));
+	xgrow(&feed->waiting, &feed->capacity, feed->n + 1, sizeof(struct entry *));
 	memmove(&feed->waiting[at + 1], &feed->waiting[at],
 		(feed->n - at) * sizeof(struct entry *));
 	feed->waiting[at] = entry;
