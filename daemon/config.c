@@ -316,6 +316,16 @@ static int parse_metrics_token_file(struct config *config, const char *value, st
 			  err);
 }
 
+static int parse_trace(struct config *config, const char *value, struct err *err)
+{
+	return parse_path(value, config->trace, sizeof(config->trace), err);
+}
+
+static int parse_trace_max(struct config *config, const char *value, struct err *err)
+{
+	return bytes_parse(value, &config->trace_max_bytes, err);
+}
+
 static int parse_max_connections(struct config *config, const char *value, struct err *err)
 {
 	return parse_count(value, 1, 100000, &config->max_connections, err);
@@ -387,6 +397,8 @@ const struct config_key config_keys[] = {
 	 parse_metrics_listen},
 	{"metrics_token_file", "none", "file with the token that a reader of it must send",
 	 parse_metrics_token_file},
+	{"trace", "none", "file to which every decision is written, with its reasons", parse_trace},
+	{"trace_max", "1G", "size at which that ends", parse_trace_max},
 	{"max_connections", "10000",
 	 "clients connected at a time; at most half of the limit of open files (ulimit -n)",
 	 parse_max_connections},

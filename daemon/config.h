@@ -41,6 +41,8 @@ struct config {
 	char metrics_listen[64];		 /* "": nowhere */
 	struct sockaddr_storage metrics_address; /* the same */
 	char metrics_token_file[CONFIG_TEXT_MAX];
+	char trace[CONFIG_TEXT_MAX]; /* the decision log; "": none */
+	uint64_t trace_max_bytes;
 	int64_t max_connections;
 	int64_t max_connections_per_user;
 };

@@ -27,6 +27,7 @@ struct machine;
 struct metrics_listener;
 struct prober;
 struct stats_walk;
+struct trace;
 struct turn;
 struct window_list;
 
@@ -74,6 +75,7 @@ struct daemon {
 	char cgroup_reason[256]; /* why there is none, or what it can do */
 	struct store *store;
 	struct sched *sched;
+	struct trace *trace;	/* of its decisions; NULL: none is kept */
 	struct record *records; /* by id, of its first task */
 	struct record **arrays; /* owned; borrowed: those for several tasks, in order of id */
 	size_t n_arrays, arrays_capacity;

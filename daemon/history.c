@@ -90,9 +90,12 @@ void history_load_shares(struct daemon *daemon)
 	if (daemon->config.sched.policy->by_user)
 		history = read_history(daemon);
 	for (size_t i = history.n; i-- > 0;)
-		users_charge(sched_users(daemon->sched), history.items[i].uid,
-			     share_of(daemon, &history.items[i].request), history.items[i].start_ns,
-			     history.items[i].end_ns);
+		sched_charge(daemon->sched, &(struct sched_charge){
+						    history.items[i].uid,
+						    share_of(daemon, &history.items[i].request),
+						    history.items[i].start_ns,
+						    history.items[i].end_ns,
+					    });
 	sched_measure_shares(daemon->sched, clock_wall_ns());
 	free(history.items);
 }

@@ -239,10 +239,10 @@ void machine_fold_report(struct daemon *daemon, struct gpu_report *report)
 	*report = (struct gpu_report){0};
 	machine->silent = false;
 	map_slots(machine);
-	machine_node(daemon)->cpus =
-		machine->report.simulated && simulated_cpus > machine->real_cpus
-			? simulated_cpus
-			: machine->real_cpus;
+	ledger_set_cpus(sched_ledger(daemon->sched), 0,
+			machine->report.simulated && simulated_cpus > machine->real_cpus
+				? simulated_cpus
+				: machine->real_cpus);
 	machine->known = true;
 	machine_fold_usage(daemon, &before);
 	machine_fold_idle(daemon);

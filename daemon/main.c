@@ -33,6 +33,7 @@
 #include "daemon/metrics_listen.h"
 #include "daemon/prober.h"
 #include "daemon/recover.h"
+#include "daemon/trace.h"
 #include "daemon/turn.h"
 #include "daemon/window.h"
 #include "runner/cgroup.h"
@@ -42,17 +43,18 @@
 
 struct options {
 	bool system;
-	const char *config, *check;
+	const char *config, *check, *trace;
 	int ready_fd;
 };
 
 static void print_usage(FILE *out)
 {
-	fputs("usage: tgpud [--system] [--config FILE] [--ready-fd N]\n\n"
+	fputs("usage: tgpud [--system] [--config FILE] [--ready-fd N] [--trace FILE]\n\n"
 	      "The scheduler. A user's own is started by the first tgpu command.\n\n"
 	      "  --system           serve all users (state in /var/lib/tgpu, socket in /run/tgpu)\n"
 	      "  --config FILE      instead of /etc/tgpu/tgpu.conf or ~/.config/tgpu/tgpu.conf\n"
 	      "  --ready-fd N       write a line to this descriptor once requests are answered\n"
+	      "  --trace FILE       append every decision and its reasons; see tgpu-sim verify\n"
 	      "  --check-store DIR  print as JSON what is wrong with DIR/tgpu.db, and exit\n"
 	      "  --version          print the version\n",
 	      out);
@@ -65,6 +67,7 @@ static int parse_options(int argc, char **argv, struct options *options, int *re
 		{"system", no_argument, NULL, 's'},
 		{"config", required_argument, NULL, 'c'},
 		{"ready-fd", required_argument, NULL, 'r'},
+		{"trace", required_argument, NULL, 't'},
 		{"check-store", required_argument, NULL, 'k'},
 		{"version", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
@@ -79,6 +82,8 @@ static int parse_options(int argc, char **argv, struct options *options, int *re
 			options->system = true;
 		} else if (c == 'c') {
 			options->config = optarg;
+		} else if (c == 't') {
+			options->trace = optarg;
 		} else if (c == 'k') {
 			options->check = optarg;
 		} else if (c == 'r' && parse_int64(optarg, 3, 1 << 20, &fd) == 0) {
@@ -259,6 +264,9 @@ static int set_up(struct daemon *daemon, const struct options *options, struct e
 			 "the configuration says cgroup = none");
 	daemon->config.sched.tell_users_apart = true; /* any of them may get GPUs reserved */
 	daemon->sched = sched_create(&daemon->config.sched);
+	r = trace_create(daemon, options->trace ? options->trace : daemon->config.trace, err);
+	if (r < 0)
+		return r;
 	daemon->depend = depend_create();
 	hook_create(daemon);
 	turn_create(daemon);
@@ -354,6 +362,7 @@ static void tear_down(struct daemon *daemon)
 		record_destroy(daemon, record);
 	free(daemon->arrays);
 	depend_destroy(daemon->depend);
+	trace_destroy(daemon);
 	sched_destroy(daemon->sched);
 	store_close(daemon->store);
 	if (daemon->cgroup)

@@ -20,6 +20,7 @@
 #include "daemon/http.h"
 #include "daemon/launch.h"
 #include "daemon/machine.h"
+#include "daemon/trace.h"
 #include "daemon/window.h"
 #include "scheduler/forecast.h"
 
@@ -488,6 +489,7 @@ static void run(struct daemon *daemon)
 	}
 	set_wake(daemon);
 	http_reply(daemon);
+	trace_flush(daemon);
 }
 
 static void on_prepare(uv_prepare_t *prepare)

@@ -80,9 +80,22 @@ struct ledger *sched_ledger(struct sched *sched)
 	return &sched->ledger;
 }
 
-struct users *sched_users(struct sched *sched)
+void sched_observe(struct sched *sched, sched_observe_fn *observe, void *ctx)
 {
-	return sched->users;
+	sched->observe = observe;
+	sched->observer = ctx;
+}
+
+void sched_tell(const struct sched *sched, const struct sched_told *told)
+{
+	if (sched->observe)
+		sched->observe(sched->observer, told);
+}
+
+void sched_charge(struct sched *sched, const struct sched_charge *charge)
+{
+	sched_tell(sched, &(struct sched_told){.call = SCHED_CALL_CHARGE, .charge = charge});
+	users_charge(sched->users, charge->uid, charge->share, charge->start_ns, charge->end_ns);
 }
 
 struct predictor *sched_predictor(struct sched *sched)
@@ -191,6 +204,7 @@ void sched_enqueue(struct sched *sched, const struct job *job, uint32_t n)
 	};
 
 	assert(job->state == JOB_QUEUED && !job->held);
+	sched_tell(sched, &(struct sched_told){.call = SCHED_CALL_ENQUEUE, .job = job, .n = n});
 	if (job->begin_ns > TIME_UNKNOWN)
 		sched_admit_later(sched, &later);
 	else
@@ -202,6 +216,7 @@ void sched_dequeue(struct sched *sched, const struct job *job)
 	struct shape shape = sched_shape(sched, job);
 	struct queue_key key = sched_key(sched, job);
 
+	sched_tell(sched, &(struct sched_told){.call = SCHED_CALL_DEQUEUE, .id = job->id});
 	if (queue_remove(sched->queue, &shape, &key)) {
 		conservative_forget(&sched->conservative, job->id);
 		return;
@@ -301,6 +316,7 @@ void sched_adopt(struct sched *sched, const struct job *job)
 	};
 
 	assert(job_state_has_gpus(job->state));
+	sched_tell(sched, &(struct sched_told){.call = SCHED_CALL_ADOPT, .job = job});
 	add_running(sched, &running);
 	conservative_restart(&sched->conservative);
 }
@@ -326,6 +342,8 @@ void sched_release(struct sched *sched, uint64_t job, int64_t now_ns)
 {
 	struct running *running = runnings_find(sched->runnings, job);
 
+	sched_tell(sched,
+		   &(struct sched_told){.call = SCHED_CALL_RELEASE, .id = job, .now_ns = now_ns});
 	if (!running)
 		return;
 	if (tells_users_apart(sched))
@@ -342,6 +360,8 @@ void sched_leave(struct sched *sched, uint64_t job, int64_t now_ns)
 	struct running *running = runnings_find(sched->runnings, job);
 	int64_t gone_ns = time_add(now_ns, sched->config.preempt.grace_ns);
 
+	sched_tell(sched,
+		   &(struct sched_told){.call = SCHED_CALL_LEAVE, .id = job, .now_ns = now_ns});
 	if (!running)
 		return;
 	running->leaving = true;

@@ -64,6 +64,40 @@ struct decisions {
 void decisions_clear(struct decisions *decisions);
 void decisions_finish(struct decisions *decisions);
 
+/* What a scheduler is told, and asked to decide: all that its decisions follow from, besides its
+ * configuration and what its ledger holds at that time. */
+enum sched_call {
+	SCHED_CALL_CHARGE,
+	SCHED_CALL_ENQUEUE,
+	SCHED_CALL_DEQUEUE,
+	SCHED_CALL_ADOPT,
+	SCHED_CALL_RELEASE,
+	SCHED_CALL_LEAVE,
+	SCHED_CALL_PASS,
+	SCHED_CALL_COUNT,
+};
+
+/* Use of a user's that is over. */
+struct sched_charge {
+	uint32_t uid;
+	double share; /* dominant, 0..1 */
+	int64_t start_ns, end_ns;
+};
+
+/* One call and its arguments, for whoever records them. */
+struct sched_told {
+	enum sched_call call;
+	const struct sched_charge *charge;
+	const struct job *job;		  /* ENQUEUE, ADOPT */
+	uint32_t n;			  /* ENQUEUE */
+	uint64_t id;			  /* DEQUEUE, RELEASE, LEAVE */
+	int64_t now_ns;			  /* RELEASE, LEAVE, PASS */
+	const struct decision *decisions; /* PASS: what it decided */
+	size_t n_decisions;
+};
+
+typedef void sched_observe_fn(void *ctx, const struct sched_told *told);
+
 struct sched;
 
 struct sched *sched_create(const struct sched_config *config);
@@ -73,8 +107,15 @@ void sched_destroy(struct sched *sched);
  * below. */
 struct ledger *sched_ledger(struct sched *sched);
 
-/* What is known of users and of run times: feed it with history. Owned by the scheduler. */
-struct users *sched_users(struct sched *sched);
+/* Have every call told to `observe`: a pass when it is over, others before they change anything. It
+ * may ask of the scheduler what it likes, and tell it nothing. NULL: nobody is told any more. */
+void sched_observe(struct sched *sched, sched_observe_fn *observe, void *ctx);
+
+/* A user's job that was over before this process began: see users_charge(). */
+void sched_charge(struct sched *sched, const struct sched_charge *charge);
+
+/* What is known of run times: feed it with history. Owned by the scheduler, which asks nothing of
+ * it: what is predicted of a job comes with the job. */
 struct predictor *sched_predictor(struct sched *sched);
 
 /* Replace the windows, which the next pass minds; for a scheduler that was made to tell users

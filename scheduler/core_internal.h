@@ -20,6 +20,8 @@ struct array_count;
 
 struct sched {
 	struct sched_config config;
+	sched_observe_fn *observe; /* NULL: nobody */
+	void *observer;		   /* its ctx */
 	struct ledger ledger;
 	struct queue *queue;
 	struct runnings *runnings;
@@ -37,6 +39,9 @@ struct sched {
 	int64_t head_shadow_ns;
 	int64_t wake_ns; /* when the last pass wants another, whatever happens; TIME_NEVER */
 };
+
+/* Tell the observer, if there is one. */
+void sched_tell(const struct sched *sched, const struct sched_told *told);
 
 /* What a job has in common with others in the queue, and its own entry there. */
 struct shape sched_shape(const struct sched *sched, const struct job *job);

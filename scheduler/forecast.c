@@ -105,6 +105,7 @@ static struct sched *copy_sched(struct sched *sched, int64_t now_ns, size_t max_
 	config.policy = &policy_frozen;
 	config.preempt.enabled = false;
 	copy.sched = sched_create(&config);
+	ledger_finish(&copy.sched->ledger);
 	ledger_scratch_copy(&copy.sched->ledger, &sched->ledger);
 	ledger_scratch_expect_cleaned(&copy.sched->ledger);
 	windows_set(&copy.sched->windows, sched->windows.items, sched->windows.n);

@@ -368,6 +368,7 @@ static void pass_with_reservations(struct pass *pass)
 void sched_pass(struct sched *sched, int64_t now_ns, struct decisions *decisions)
 {
 	struct pass pass = {sched, now_ns, decisions, sched_order(sched, now_ns)};
+	size_t n_before = decisions->n;
 
 	admit_due(sched, now_ns);
 	raise_predictions(sched, now_ns);
@@ -380,6 +381,12 @@ void sched_pass(struct sched *sched, int64_t now_ns, struct decisions *decisions
 	case BACKFILL_CONSERVATIVE: conservative_pass(sched, now_ns, decisions); break;
 	default: pass_with_one_reservation(&pass);
 	}
+	sched_tell(sched, &(struct sched_told){
+				  .call = SCHED_CALL_PASS,
+				  .now_ns = now_ns,
+				  .decisions = decisions->n ? &decisions->items[n_before] : NULL,
+				  .n_decisions = decisions->n - n_before,
+			  });
 }
 
 /*

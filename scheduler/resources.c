@@ -27,7 +27,7 @@ const char *gpu_condition_name(enum gpu_condition condition)
 
 void ledger_init(struct ledger *ledger)
 {
-	*ledger = (struct ledger){0};
+	*ledger = (struct ledger){.types = xcalloc(1, sizeof(*ledger->types))};
 }
 
 void ledger_finish(struct ledger *ledger)
@@ -37,11 +37,13 @@ void ledger_finish(struct ledger *ledger)
 		free(ledger->nodes[i].gpus);
 		topology_destroy(ledger->nodes[i].topology);
 	}
-	for (size_t i = 0; i < ledger->n_types; i++)
-		free(ledger->types[i]);
-	free(ledger->nodes);
+	for (size_t i = 0; ledger->types && i < ledger->types->n; i++)
+		free(ledger->types->names[i]);
+	if (ledger->types)
+		free(ledger->types->names);
 	free(ledger->types);
-	ledger_init(ledger);
+	free(ledger->nodes);
+	*ledger = (struct ledger){0};
 }
 
 uint32_t ledger_add_node(struct ledger *ledger, const char *name, uint32_t cpus, uint64_t mem_bytes)
@@ -57,7 +59,16 @@ uint32_t ledger_add_node(struct ledger *ledger, const char *name, uint32_t cpus,
 		.cpus = cpus,
 		.mem_bytes = mem_bytes,
 	};
+	ledger->generation++;
 	return (uint32_t)ledger->n_nodes++;
+}
+
+void ledger_set_cpus(struct ledger *ledger, uint32_t node, uint32_t cpus)
+{
+	if (ledger->nodes[node].cpus == cpus)
+		return;
+	ledger->nodes[node].cpus = cpus;
+	ledger->generation++;
 }
 
 void ledger_set_gpus(struct ledger *ledger, uint32_t index, struct node_gpu *gpus, unsigned n,
@@ -83,19 +94,21 @@ void ledger_set_gpus(struct ledger *ledger, uint32_t index, struct node_gpu *gpu
 
 uint32_t ledger_intern_type(struct ledger *ledger, const char *type)
 {
+	struct gpu_types *types = ledger->types;
+
 	if (!type || !*type)
 		return 0;
-	for (size_t i = 0; i < ledger->n_types; i++)
-		if (strcasecmp(ledger->types[i], type) == 0)
+	for (size_t i = 0; i < types->n; i++)
+		if (strcasecmp(types->names[i], type) == 0)
 			return (uint32_t)i + 1;
-	ledger->types = xreallocarray(ledger->types, ledger->n_types + 1, sizeof(*ledger->types));
-	ledger->types[ledger->n_types++] = xstrdup(type);
-	return (uint32_t)ledger->n_types;
+	types->names = xreallocarray(types->names, types->n + 1, sizeof(*types->names));
+	types->names[types->n++] = xstrdup(type);
+	return (uint32_t)types->n;
 }
 
 const char *ledger_type_name(const struct ledger *ledger, uint32_t type)
 {
-	return type ? ledger->types[type - 1] : "";
+	return type ? ledger->types->names[type - 1] : "";
 }
 
 uint64_t ledger_matching_gpus(const struct ledger *ledger, uint32_t index,
@@ -218,14 +231,14 @@ void ledger_scratch_copy(struct ledger *scratch, const struct ledger *ledger)
 
 void ledger_scratch_init(struct ledger *scratch, const struct ledger *ledger)
 {
-	ledger_init(scratch);
+	*scratch = (struct ledger){0};
 	ledger_scratch_copy(scratch, ledger);
 }
 
 void ledger_scratch_finish(struct ledger *scratch)
 {
 	free(scratch->nodes);
-	ledger_init(scratch);
+	*scratch = (struct ledger){0};
 }
 
 void ledger_scratch_clear(struct ledger *scratch)

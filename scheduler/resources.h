@@ -51,13 +51,18 @@ struct node {
 	uint64_t mem_bytes, taken_mem_bytes;
 };
 
+/* Interned texts; id 1 is names[0]. */
+struct gpu_types {
+	char **names; /* owned, and so are the texts */
+	size_t n;
+};
+
 struct ledger {
 	struct node *nodes;
 	size_t n_nodes;
-	char **types; /* interned texts; id 1 is types[0] */
-	size_t n_types;
-	unsigned largest_node; /* the most GPUs that one node has */
-	uint64_t generation;   /* grows when the GPUs of a node are told anew */
+	struct gpu_types *types; /* owned; scratch copies share it, so they know every type */
+	unsigned largest_node;	 /* the most GPUs that one node has */
+	uint64_t generation;	 /* grows when what a node has is told anew */
 };
 
 void ledger_init(struct ledger *ledger);
@@ -66,6 +71,9 @@ void ledger_finish(struct ledger *ledger);
 /* Add a node without GPUs and return its index. */
 uint32_t ledger_add_node(struct ledger *ledger, const char *name, uint32_t cpus,
 			 uint64_t mem_bytes);
+
+/* A node turns out to have another number of CPUs. */
+void ledger_set_cpus(struct ledger *ledger, uint32_t node, uint32_t cpus);
 
 /*
  * Replace the GPUs of a node: n slots, both arguments taken over. What is taken stays taken; slots

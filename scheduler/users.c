@@ -2,11 +2,12 @@
 /*
  * The users' accounts.
  *
- * Invariants: an account is exact at its own `as_of_ns` and is settled before it is read or
- * changed; between two settlements the rate is constant, so the decayed integral has a closed form
- * and no tick is needed. Time that goes back (a wall clock that was set) charges nothing.
- * Deliberately not here: accounts above users (groups, projects). Cost: O(1) each, one hash
- * look-up. Read next: predict.c.
+ * Invariants: an account is exact at its own `as_of_ns` and is settled before it is changed;
+ * between two settlements the rate is constant, so the decayed integral has a closed form and no
+ * tick is needed. To read it changes nothing, not even a rounding: how often somebody asks never
+ * decides between two users who are even. Time that goes back (a wall clock that was set) charges
+ * nothing. Deliberately not here: accounts above users (groups, projects). Cost: O(1) each, one
+ * hash look-up. Read next: predict.c.
  */
 #include "scheduler/users.h"
 
@@ -23,6 +24,8 @@ struct user {
 	double rate;  /* sum of the shares of running jobs */
 	double usage; /* share-seconds at as_of_ns */
 	int64_t as_of_ns;
+	double read; /* what was read last, of read_ns: a pass reads it many times */
+	int64_t read_ns;
 	UT_hash_handle hh;
 };
 
@@ -71,6 +74,7 @@ static struct user *find_or_add(struct users *users, uint32_t uid)
 	user = xcalloc(1, sizeof(*user));
 	user->uid = uid;
 	user->weight = 1;
+	user->read_ns = TIME_NEVER;
 	HASH_ADD(hh, users->by_uid, uid, sizeof(user->uid), user);
 	return user;
 }
@@ -91,14 +95,22 @@ static double accrue(const struct users *users, int64_t dt_ns)
 				   : (double)dt_ns / NS_PER_S;
 }
 
-static void settle(const struct users *users, struct user *user, int64_t now_ns)
+static double usage_at(const struct users *users, const struct user *user, int64_t now_ns)
 {
 	int64_t dt_ns = now_ns - user->as_of_ns;
 
 	if (dt_ns <= 0)
-		return;
-	user->usage = user->usage * fade(users, dt_ns) + user->rate * accrue(users, dt_ns);
-	user->as_of_ns = now_ns;
+		return user->usage;
+	return user->usage * fade(users, dt_ns) + user->rate * accrue(users, dt_ns);
+}
+
+/* Before every change. */
+static void settle(const struct users *users, struct user *user, int64_t now_ns)
+{
+	user->usage = usage_at(users, user, now_ns);
+	if (now_ns > user->as_of_ns)
+		user->as_of_ns = now_ns;
+	user->read_ns = TIME_NEVER;
 }
 
 void users_set_weight(struct users *users, uint32_t uid, double weight)
@@ -136,8 +148,7 @@ void users_charge(struct users *users, uint32_t uid, double share, int64_t start
 	if (end_ns <= start_ns)
 		return;
 	used = share * accrue(users, end_ns - start_ns);
-	if (end_ns > user->as_of_ns)
-		settle(users, user, end_ns);
+	settle(users, user, end_ns);
 	user->usage += used * fade(users, user->as_of_ns - end_ns);
 }
 
@@ -147,8 +158,11 @@ double users_usage(struct users *users, uint32_t uid, int64_t now_ns)
 
 	if (!user)
 		return 0;
-	settle(users, user, now_ns);
-	return user->usage / user->weight;
+	if (user->read_ns != now_ns) {
+		user->read = usage_at(users, user, now_ns);
+		user->read_ns = now_ns;
+	}
+	return user->read / user->weight;
 }
 
 uint32_t users_jobs(const struct users *users, uint32_t uid)

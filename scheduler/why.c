@@ -12,7 +12,7 @@
 #include <inttypes.h>
 
 #include "common/duration.h"
-#include "scheduler/backfill.h"
+#include "scheduler/core_internal.h"
 
 static const char *const code_names[WHY_CODE_COUNT] = {
 	[WHY_NOT_WAITING] = "none",
@@ -132,6 +132,41 @@ void sched_why(struct sched *sched, const struct job *job, int64_t now_ns, struc
 	if (why.head == job->id && shadow_ns < TIME_NEVER)
 		why.start_ns = shadow_ns;
 	*ret_why = why;
+}
+
+struct first {
+	struct sched *sched;
+	int64_t now_ns;
+	struct why *whys;
+	size_t n, max;
+};
+
+/* An entry of the queue is as much of a job as the scheduler keeps: enough to find it again. */
+static int explain_entry(void *ctx, const struct shape *shape, const struct waiting *waiting)
+{
+	struct first *first = ctx;
+	struct job job;
+
+	job_init(&job);
+	job.id = waiting->key.id;
+	job.uid = shape->user;
+	job.priority = waiting->priority;
+	job.array = shape->array;
+	job.array_limit = shape->array_limit;
+	job.request = shape->request;
+	job.submit_ns = waiting->key.submit_ns;
+	job.limit_ns = waiting->estimate_ns < TIME_NEVER ? waiting->estimate_ns : 0;
+	sched_why(first->sched, &job, first->now_ns, &first->whys[first->n++]);
+	return first->n == first->max;
+}
+
+size_t sched_why_first(struct sched *sched, int64_t now_ns, size_t max, struct why *ret_whys)
+{
+	struct first first = {sched, now_ns, ret_whys, 0, max};
+	struct policy_order order = sched_order(sched, now_ns);
+
+	queue_walk(sched->queue, policy_compare, &order, explain_entry, &first);
+	return first.n;
 }
 
 void sched_advise(struct sched *sched, const struct job *job, int64_t now_ns, struct why *why)

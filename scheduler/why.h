@@ -56,6 +56,10 @@ struct why {
 /* Explain one job in a few words: enough for why_summary(). O(shapes x log n + nodes x GPUs). */
 void sched_why(struct sched *sched, const struct job *job, int64_t now_ns, struct why *ret_why);
 
+/* The same of the first `max` entries of the queue, in order (of several jobs that are alike, the
+ * first stands for all). Returns how many there are. */
+size_t sched_why_first(struct sched *sched, int64_t now_ns, size_t max, struct why *ret_whys);
+
 /* Find out besides what would help: fewer GPUs, a shorter limit. O(GPUs) placements more. */
 void sched_advise(struct sched *sched, const struct job *job, int64_t now_ns, struct why *why);
 

@@ -19,4 +19,4 @@ struct sim_command {
 	int (*run)(const struct options *options, struct err *err);
 };
 
-extern const struct sim_command command_replay, command_policies, command_formats;
+extern const struct sim_command command_replay, command_verify, command_policies, command_formats;

@@ -12,6 +12,7 @@
 
 static const struct sim_command *const table[] = {
 	&command_replay,
+	&command_verify,
 	&command_policies,
 	&command_formats,
 };

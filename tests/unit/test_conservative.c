@@ -358,6 +358,23 @@ static void test_a_broken_gpu_moves_promises(void **state)
 	finish(&f);
 }
 
+/* The plan outlives a pass, and must know what was named since. */
+static void test_a_type_of_gpu_that_is_named_later(void **state)
+{
+	struct fixture f;
+	struct job job = cluster_job(2, 1, S(1), S(10));
+
+	(void)state;
+	open_conservative(&f, 2);
+	submit(&f, 1, 2, 0, 10);
+	expect_at(&f, 1, "1");
+	job.request.gpu_type = ledger_intern_type(sched_ledger(f.sched), "v100");
+	sched_enqueue(f.sched, &job, 1);
+	expect_at(&f, 2, "");
+	expect_promise(&f, 2, S(11));
+	finish(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -377,6 +394,7 @@ int main(void)
 		cmocka_unit_test(test_a_clock_that_is_set_back),
 		cmocka_unit_test(test_a_start_that_nobody_knows),
 		cmocka_unit_test(test_a_broken_gpu_moves_promises),
+		cmocka_unit_test(test_a_type_of_gpu_that_is_named_later),
 	};
 
 	return cmocka_run_group_tests_name("conservative", tests, NULL, NULL);

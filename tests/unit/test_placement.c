@@ -344,9 +344,11 @@ static void test_type_and_memory(void **state)
 {
 	_cleanup_(ledger_finish) struct ledger ledger = {0};
 	struct node_gpu *gpus = xcalloc(4, sizeof(*gpus));
-	uint32_t v100 = ledger_intern_type(&ledger, "v100");
+	uint32_t v100;
 
 	(void)state;
+	ledger_init(&ledger);
+	v100 = ledger_intern_type(&ledger, "v100");
 	snprintf(gpus[1].type, sizeof(gpus[1].type), "Tesla V100-SXM2-16GB");
 	snprintf(gpus[3].type, sizeof(gpus[3].type), "Tesla V100-SXM2-32GB");
 	gpus[1].mem_bytes = UINT64_C(16) << 30;

@@ -138,6 +138,8 @@ static void test_a_clock_that_is_set_back_charges_nothing(void **state)
 
 	(void)state;
 	users_take(users, 1, 1, 0.5, S(100));
+	users_take(users, 1, 1, 0,
+		   S(110)); /* something happens: what was used by then is settled */
 	before = users_usage(users, 1, S(110));
 	expect_near(users_usage(users, 1, S(50)), before, 1e-12);
 	users_give(users, 1, 1, 0.5, S(60));

@@ -1,4 +1,4 @@
--- Arrays, and jobs that make room for others.
+-- Arrays, jobs that make room for others, GPUs that are kept for a time.
 
 -- A row stands for n_tasks jobs with the ids id, id + 1, ... that are alike in everything: the tasks of an array
 -- that have not begun yet. The first of them that begins (or is changed by itself) leaves the others to a row of their own.
