@@ -11,6 +11,7 @@
 #include "cli/control.h"
 #include "cli/field.h"
 #include "cli/format.h"
+#include "cli/jobview.h"
 #include "cli/selector.h"
 
 static const struct option_desc cancel_options[] = {
@@ -33,12 +34,14 @@ static int exit_code_of_status(int64_t status)
 	}
 }
 
-static void print_done(int64_t id, int64_t n_tasks, const char *state)
+static void print_done(const json_t *result)
 {
-	if (n_tasks > 1)
-		printf("jobs %" PRId64 "-%" PRId64 " %s\n", id, id + n_tasks - 1, state);
-	else
-		printf("job %" PRId64 " %s\n", id, state);
+	_cleanup_(buf_finish) struct buf ids = {0};
+	struct idrange jobs = jobview_range(result);
+
+	idrange_format(&ids, &jobs);
+	printf("job%s %s %s\n", jobs.last > jobs.first ? "s" : "", buf_get(&ids),
+	       field_text(result, "state"));
 }
 
 /* Print one line per job; the exit code. */
@@ -54,8 +57,7 @@ static int print_results(const char *verb, const json_t *answer)
 		int64_t id = field_int(result, "id", 0);
 
 		if (field_true(result, "ok")) {
-			print_done(id, field_int(result, "n_tasks", 1),
-				   field_text(result, "state"));
+			print_done(result);
 			continue;
 		}
 		format_printable(&line, field_text(result, "error"));

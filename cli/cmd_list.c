@@ -13,6 +13,8 @@ static const struct option_desc options[] = {
 	{"all", 'a', OPTION_FLAG, NULL, "ended jobs as well, newest first", NULL},
 	SELECTOR_OPTIONS,
 	{"limit", 'n', OPTION_VALUE, "N", "at most this many jobs (default 1000)", NULL},
+	{"start", 0, OPTION_FLAG, NULL, "when waiting jobs will start, as far as can be told",
+	 NULL},
 	{"json", 0, OPTION_FLAG, NULL, "print the daemon's answer as JSON", NULL},
 };
 
@@ -23,29 +25,49 @@ static const struct table_column columns[] = {
 	{"TIME", true, 0},  {"LIMIT", true, 0}, {"GPU_IDS(REASON)", false, 16},
 };
 
-static void add_row(struct table *table, const json_t *job, int64_t now_ms)
+/* With --start, TIME gives way to START. */
+static const struct table_column columns_with_start[] = {
+	{"JOBID", true, 0}, {"NAME", false, 8}, {"USER", false, 6},
+	{"ST", false, 0},   {"PRIO", true, 0},	{"GPUS", true, 0},
+	{"START", true, 0}, {"LIMIT", true, 0}, {"GPU_IDS(REASON)", false, 16},
+};
+
+/* When it started, or will. */
+static void add_start(struct table *table, const json_t *job, int64_t now_ms)
 {
-	_cleanup_(buf_finish) struct buf where = {0};
+	int64_t start_ms = field_int(job, "start_ms", 0);
+	char text[32];
+
+	if (start_ms == 0)
+		start_ms = field_int(job, "start_ms_estimated", 0);
+	table_add(table, COLOUR_NONE, start_ms ? format_time(start_ms, now_ms, text) : "-");
+}
+
+static void add_row(struct table *table, const json_t *job, int64_t now_ms, bool with_start)
+{
+	_cleanup_(buf_finish) struct buf where = {0}, ids = {0};
+	struct idrange jobs = jobview_range(job);
 	int64_t limit = field_int(job, "time_limit_ms", 0);
 	char text[32];
 
 	jobview_where(&where, job);
-	if (jobview_n_tasks(job) > 1)
-		table_addf(table, COLOUR_NONE, "%" PRIu64 "-%" PRIu64, jobview_id(job),
-			   jobview_id(job) + jobview_n_tasks(job) - 1);
-	else
-		table_addf(table, COLOUR_NONE, "%" PRIu64, jobview_id(job));
+	idrange_format(&ids, &jobs);
+	table_add(table, COLOUR_NONE, buf_get(&ids));
 	table_add(table, COLOUR_NONE, field_text(job, "name"));
 	table_add(table, COLOUR_NONE, format_user((uid_t)field_int(job, "uid", 0)));
 	table_add(table, jobview_colour(job), jobview_state(job));
 	table_addf(table, COLOUR_NONE, "%" PRId64, field_int(job, "priority", 0));
 	table_addf(table, COLOUR_NONE, "%" PRId64, field_int(job, "num_gpus", 0));
-	table_add(table, COLOUR_NONE, format_elapsed(jobview_elapsed_ms(job, now_ms), text));
+	if (with_start)
+		add_start(table, job, now_ms);
+	else
+		table_add(table, COLOUR_NONE,
+			  format_elapsed(jobview_elapsed_ms(job, now_ms), text));
 	table_add(table, COLOUR_NONE, limit > 0 ? format_duration(limit, text) : "-");
 	table_add(table, COLOUR_NONE, buf_get(&where));
 }
 
-static void print_list(const json_t *answer)
+static void print_list(const json_t *answer, bool with_start)
 {
 	_cleanup_(table_finish) struct table table = {0};
 	const json_t *jobs = json_object_get(answer, "jobs");
@@ -53,9 +75,9 @@ static void print_list(const json_t *answer)
 	const json_t *job;
 	size_t i;
 
-	table_init(&table, columns, ARRAY_SIZE(columns));
+	table_init(&table, with_start ? columns_with_start : columns, ARRAY_SIZE(columns));
 	json_array_foreach (jobs, i, job)
-		add_row(&table, job, now_ms);
+		add_row(&table, job, now_ms, with_start);
 	table_print(&table, stdout, format_width(), format_wants_colour());
 	if (field_true(answer, "more"))
 		fprintf(stderr, "tgpu list: there are more jobs than these %zu; see --limit\n",
@@ -99,7 +121,7 @@ static int run(const struct options *opts, struct err *err)
 	if (options_has(opts, "json"))
 		field_print_json(answer);
 	else
-		print_list(answer);
+		print_list(answer, options_has(opts, "start"));
 	return EXIT_DONE;
 }
 

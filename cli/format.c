@@ -139,23 +139,7 @@ const char *format_user(uid_t uid)
 
 const char *format_duration(int64_t ms, char buf[32])
 {
-	static const struct {
-		const char *name;
-		int64_t s;
-	} units[] = {{"d", 86400}, {"h", 3600}, {"m", 60}, {"s", 1}};
-	int64_t s = ms / 1000;
-	size_t i = 0;
-	int len;
-
-	if (ms < 1000)
-		return duration_format(ms, buf);
-	while (s < units[i].s)
-		i++;
-	len = sprintf(buf, "%" PRId64 "%s", s / units[i].s, units[i].name);
-	s = i + 1 < ARRAY_SIZE(units) ? s % units[i].s / units[i + 1].s : 0;
-	if (s > 0)
-		sprintf(buf + len, "%02" PRId64 "%s", s, units[i + 1].name);
-	return buf;
+	return duration_show(ms, buf);
 }
 
 const char *format_elapsed(int64_t ms, char buf[32])

@@ -41,9 +41,11 @@ uint64_t jobview_id(const json_t *job)
 	return (uint64_t)field_int(job, "id", 0);
 }
 
-uint64_t jobview_n_tasks(const json_t *job)
+struct idrange jobview_range(const json_t *job)
 {
-	return (uint64_t)field_int(job, "n_tasks", 1);
+	uint64_t id = jobview_id(job);
+
+	return (struct idrange){id, id + (uint64_t)field_int(job, "n_tasks", 1) - 1};
 }
 
 bool jobview_is_waiting(const json_t *job)

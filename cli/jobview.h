@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "cli/format.h"
+#include "common/idset.h"
 
 /* The states of the API, and the two words for several of them that it takes as well. */
 struct jobview_state {
@@ -19,9 +20,8 @@ extern const struct jobview_state jobview_states[];
 
 uint64_t jobview_id(const json_t *job);
 
-/* How many jobs an entry of a list stands for: the tasks of an array that wait, with the ids from
- * jobview_id() on; else 1. */
-uint64_t jobview_n_tasks(const json_t *job);
+/* The jobs that an entry of a list stands for: tasks of an array that wait, or the one. */
+struct idrange jobview_range(const json_t *job);
 
 /* "queued", "held", "starting", "running", "stopping", "finished", "failed", "cancelled". */
 const char *jobview_state(const json_t *job);

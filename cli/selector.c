@@ -190,8 +190,8 @@ static int collect(const json_t *answer, struct idset *ids, struct err *err)
 	size_t i;
 
 	json_array_foreach (jobs, i, job) {
-		uint64_t id = (uint64_t)field_int(job, "id", 0);
-		int r = idset_add(ids, id, id + (uint64_t)field_int(job, "n_tasks", 1) - 1);
+		struct idrange range = jobview_range(job);
+		int r = idset_add(ids, range.first, range.last);
 
 		if (r < 0)
 			return err_set(err, r, "the daemon's list of jobs is not understood");

@@ -170,7 +170,7 @@ static void follow(struct loop *loop)
 	top->following = false;
 	def_prog_mode();
 	endwin();
-	if (top_verb_follow(top->tgpu, top->asked, loop->signals, &signal, &err) < 0)
+	if (top_verb_follow(top->tgpu, top->asked.first, loop->signals, &signal, &err) < 0)
 		snprintf(top->said, sizeof(top->said), "%s", err.msg);
 	if (signal != SIGINT) /* Ctrl-C leaves the log and nothing else */
 		loop->signal = signal;

@@ -67,24 +67,26 @@ static void act_pane(struct top *top, const struct key *key)
 		(enum top_pane)((top->model.focus + TOP_PANES + (int)key->rows) % TOP_PANES);
 }
 
-/* The selected job; 0, and it is said, when there is none. */
-static uint64_t selected_job(struct top *top)
+/* The selected job, or an array's tasks that wait. False, and it is said, when there is none. */
+static bool get_selected(struct top *top, struct idrange *ret_jobs)
 {
 	const struct top_row *row = top_model_selected(&top->model);
 
-	if (row && row->job > 0)
-		return row->job;
-	say(top, row ? "this GPU has no job" : "there is no job to select");
-	return 0;
+	if (!row || row->job == 0) {
+		say(top, row ? "this GPU has no job" : "there is no job to select");
+		return false;
+	}
+	*ret_jobs = (struct idrange){row->job, row->job + row->n_tasks - 1};
+	return true;
 }
 
-static bool start_verb(struct top *top, const char *name, uint64_t id)
+static bool start_verb(struct top *top, const char *name, const struct idrange *jobs)
 {
 	struct err err = {0};
 
 	if (top->verb.pid > 0)
 		say(top, "the command before is still at work");
-	else if (top_verb_start(&top->verb, top->tgpu, name, id, &err) < 0)
+	else if (top_verb_start(&top->verb, top->tgpu, name, jobs, &err) < 0)
 		say(top, err.msg);
 	else
 		return true;
@@ -102,39 +104,44 @@ static void open_text(struct top *top, const char *title, const char *text)
 
 static void act_read(struct top *top, const struct key *key)
 {
-	uint64_t id = selected_job(top);
+	struct idrange jobs;
 	char title[64];
 
-	if (id == 0 || !start_verb(top, key->verb, id))
+	if (!get_selected(top, &jobs))
+		return;
+	jobs.last = jobs.first; /* what is read is about one job */
+	if (!start_verb(top, key->verb, &jobs))
 		return;
 	top->verb_fills_text = true;
-	snprintf(title, sizeof(title), "tgpu %s %" PRIu64, key->verb, id);
+	snprintf(title, sizeof(title), "tgpu %s %" PRIu64, key->verb, jobs.first);
 	open_text(top, title, "asking ...");
 }
 
 static void act_change(struct top *top, const struct key *key)
 {
-	uint64_t id = selected_job(top);
+	struct idrange jobs;
 
-	if (id > 0 && start_verb(top, key->verb, id))
+	if (get_selected(top, &jobs) && start_verb(top, key->verb, &jobs))
 		top->verb_fills_text = false;
 }
 
 static void act_ask_cancel(struct top *top, const struct key *key)
 {
+	_cleanup_(buf_finish) struct buf ids = {0};
+
 	(void)key;
-	top->asked = selected_job(top);
-	if (top->asked == 0)
+	if (!get_selected(top, &top->asked))
 		return;
 	top->mode = TOP_CONFIRM;
-	snprintf(top->said, sizeof(top->said), "cancel job %" PRIu64 "? y/n", top->asked);
+	idrange_format(&ids, &top->asked);
+	snprintf(top->said, sizeof(top->said), "cancel job%s %s? y/n",
+		 top->asked.last > top->asked.first ? "s" : "", buf_get(&ids));
 }
 
 static void act_follow(struct top *top, const struct key *key)
 {
 	(void)key;
-	top->asked = selected_job(top);
-	top->following = top->asked > 0;
+	top->following = get_selected(top, &top->asked);
 }
 
 static void act_order(struct top *top, const struct key *key)
@@ -276,7 +283,7 @@ static void key_in_confirm(struct top *top, int code)
 	top->mode = TOP_LISTS;
 	if (code != 'y' && code != 'Y')
 		say(top, "not cancelled");
-	else if (start_verb(top, "cancel", top->asked))
+	else if (start_verb(top, "cancel", &top->asked))
 		top->verb_fills_text = false;
 }
 

@@ -25,11 +25,12 @@ struct top {
 	struct buf text;
 	size_t first, last; /* line of the text on top of the screen; the last that may be */
 
-	uint64_t asked; /* the job that y cancels */
-	char said[256]; /* in the last line, until the next key */
-	char lost[256]; /* why there are no news; "": connected */
+	struct idrange asked; /* the jobs that y cancels */
+	char said[256];	      /* in the last line, until the next key */
+	char lost[256];	      /* why there are no news; "": connected */
 
-	bool following; /* the main loop is to hand the terminal to the log of `asked` */
+	bool following; /* the main loop is to hand the terminal to the log of the first of `asked`
+			 */
 	bool quit;
 };
 

@@ -10,6 +10,7 @@
  */
 #include "cli/top_model.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "cli/field.h"
@@ -35,7 +36,7 @@ void top_model_finish(struct top_model *model)
 static struct top_row *add_row(struct top_list *list)
 {
 	xgrow(&list->rows, &list->capacity, list->n + 1, sizeof(*list->rows));
-	list->rows[list->n] = (struct top_row){.place = list->n, .user = ""};
+	list->rows[list->n] = (struct top_row){.place = list->n, .user = "", .n_tasks = 1};
 	return &list->rows[list->n++];
 }
 
@@ -59,13 +60,16 @@ static void add_jobs(struct top_model *model)
 
 	json_array_foreach (json_object_get(model->jobs, "jobs"), i, job) {
 		bool waits = jobview_is_waiting(job);
+		struct idrange range;
 		struct top_row *row;
 
 		if (jobview_is_final(job) || !is_wanted(model, job))
 			continue;
 		row = add_row(&model->lists[waits ? TOP_WAITING : TOP_RUNNING]);
 		row->object = job;
-		row->key = row->job = jobview_id(job);
+		range = jobview_range(job);
+		row->key = row->job = range.first;
+		row->n_tasks = range.last - range.first + 1;
 		row->user = user_of(job);
 		row->time_ms = field_int(job, waits ? "submit_ms" : "start_ms", 0);
 	}
@@ -242,6 +246,15 @@ static size_t count_idle(const struct top_list *gpus)
 	return n;
 }
 
+static uint64_t count_jobs(const struct top_list *list)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < list->n; i++)
+		n += list->rows[i].n_tasks;
+	return n;
+}
+
 void top_model_headline(const struct top_model *model, struct buf *buf)
 {
 	static const char *const orders[TOP_ORDERS] = {"", "; by user", "; by time"};
@@ -253,8 +266,8 @@ void top_model_headline(const struct top_model *model, struct buf *buf)
 			   gpus->n, gpus->n == 1 ? "" : "s",
 			   field_true(model->machine, "simulated") ? " (simulated)" : "",
 			   count_idle(gpus));
-	buf_printf(buf, "%zu running, %zu%s waiting%s", model->lists[TOP_RUNNING].n,
-		   model->lists[TOP_WAITING].n, more, orders[model->order]);
+	buf_printf(buf, "%zu running, %" PRIu64 "%s waiting%s", model->lists[TOP_RUNNING].n,
+		   count_jobs(&model->lists[TOP_WAITING]), more, orders[model->order]);
 	if (model->filter[0])
 		buf_printf(buf, "; filter %s", model->filter);
 }

@@ -27,6 +27,7 @@ struct top_row {
 	const json_t *object; /* borrowed from the model: a GPU or a job of the API */
 	uint64_t key;	      /* of the row: a job's id, a GPU's slot + 1; never 0 */
 	uint64_t job;	      /* what keys act on; 0: none */
+	uint64_t n_tasks;     /* it and those that follow: an array's tasks that wait; else 1 */
 	const char *user;     /* borrowed; "" when unknown */
 	int64_t time_ms;      /* since when it runs or waits */
 	size_t place;	      /* in the daemon's order */

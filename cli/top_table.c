@@ -51,9 +51,11 @@ static void fill_user(const struct top_row *row, int64_t now_ms, struct top_cell
 
 static void fill_job(const struct top_row *row, int64_t now_ms, struct top_cell *cell)
 {
+	const struct idrange jobs = {row->job, row->job + row->n_tasks - 1};
+
 	(void)now_ms;
 	if (row->job > 0)
-		buf_printf(&cell->text, "%" PRIu64, row->job);
+		idrange_format(&cell->text, &jobs);
 	else
 		buf_puts(&cell->text, "-");
 }
@@ -214,7 +216,7 @@ static const struct top_column running_columns[] = {
 };
 
 static const struct top_column waiting_columns[] = {
-	{"WAITING", fill_job, 7, 8, 0, .right = true},
+	{"WAITING", fill_job, 7, 15, 0, .right = true},
 	{"NAME", fill_name, 8, 30, 0},
 	{"USER", fill_user, 4, 12, 3},
 	{"PRIO", fill_priority, 4, 5, 4, .right = true},

@@ -50,12 +50,12 @@ static int spawn(char **argv, int out, pid_t *ret_pid)
 	return -r;
 }
 
-int top_verb_start(struct top_verb *verb, const char *tgpu, const char *name, uint64_t id,
-		   struct err *err)
+int top_verb_start(struct top_verb *verb, const char *tgpu, const char *name,
+		   const struct idrange *jobs, struct err *err)
 {
-	_cleanup_(free_ptr) char *number = xasprintf("%" PRIu64, id), *program = xstrdup(tgpu),
-				 *word = xstrdup(name);
-	char *argv[] = {program, word, number, NULL};
+	_cleanup_(buf_finish) struct buf ids = {0};
+	_cleanup_(free_ptr) char *program = xstrdup(tgpu), *word = xstrdup(name);
+	char *argv[] = {program, word, NULL, NULL};
 	_cleanup_(close_fd) int ours = -1, theirs = -1;
 	int fds[2], r;
 
@@ -64,6 +64,8 @@ int top_verb_start(struct top_verb *verb, const char *tgpu, const char *name, ui
 	ours = fds[0];
 	theirs = fds[1];
 	buf_clear(&verb->text);
+	idrange_format(&ids, jobs);
+	argv[2] = ids.data;
 	r = spawn(argv, theirs, &verb->pid);
 	if (r < 0)
 		return err_set(err, r, "cannot run %s: %s", tgpu, strerror(-r));

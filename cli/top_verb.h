@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Other verbs of tgpu, run on one job from within `tgpu top`: `tgpu why 12` and its kin. */
+/* Other verbs of tgpu, run on one job, or on tasks of an array, from within `tgpu top`: `tgpu why
+ * 12` and its kin. */
 #pragma once
 
 #include <sys/types.h>
 
 #include "common/buf.h"
 #include "common/err.h"
+#include "common/idset.h"
 
 struct top_verb {
 	pid_t pid;	 /* 0: none runs */
@@ -15,9 +17,9 @@ struct top_verb {
 
 #define TOP_VERB_OVER 1
 
-/* Run `tgpu VERB ID`; none may run already. 0, or -errno with a sentence. */
-int top_verb_start(struct top_verb *verb, const char *tgpu, const char *name, uint64_t id,
-		   struct err *err);
+/* Run `tgpu VERB IDS`; none may run already. 0, or -errno with a sentence. */
+int top_verb_start(struct top_verb *verb, const char *tgpu, const char *name,
+		   const struct idrange *jobs, struct err *err);
 
 /* Read once fd is readable. 0: there is more to come; TOP_VERB_OVER: ->text is complete. */
 int top_verb_read(struct top_verb *verb);

@@ -466,3 +466,24 @@ const char *bytes_format(uint64_t bytes, char buf[32])
 		snprintf(buf, 32, "%" PRIu64 "%c", tenths / 10, letters[i]);
 	return buf;
 }
+
+const char *duration_show(int64_t ms, char buf[32])
+{
+	static const struct {
+		const char *name;
+		int64_t s;
+	} steps[] = {{"d", 86400}, {"h", 3600}, {"m", 60}, {"s", 1}};
+	int64_t s = ms / 1000;
+	size_t i = 0;
+	int len;
+
+	if (ms < 1000)
+		return duration_format(ms, buf);
+	while (s < steps[i].s)
+		i++;
+	len = sprintf(buf, "%" PRId64 "%s", s / steps[i].s, steps[i].name);
+	s = i + 1 < ARRAY_SIZE(steps) ? s % steps[i].s / steps[i + 1].s : 0;
+	if (s > 0)
+		sprintf(buf + len, "%02" PRId64 "%s", s, steps[i + 1].name);
+	return buf;
+}

@@ -14,6 +14,9 @@ int duration_parse(const char *text, int64_t *ret_ms, struct err *err);
 /* Format into buf, shortest exact form with at most two units: "1h30m", "2d3h", "45s", "120ms". */
 const char *duration_format(int64_t ms, char buf[32]);
 
+/* Format for people: the two units that matter, cut off below: "1h05m", "3d02h", "45s", "120ms". */
+const char *duration_show(int64_t ms, char buf[32]);
+
 /*
  * Parse a point in time: "now", "now+1h30m" or "+1h30m", "14:05", "9:05" or "14:05:30" (the next
  * one), "tomorrow", "tomorrow 9:00", "2026-01-31", "2026-01-31T14:05[:30]" or with a blank for the

@@ -7,6 +7,24 @@
  */
 #include "common/err.h"
 
+#include "common/utf8.h"
+
+/* Where a sentence was cut, it ends with a whole character: texts are UTF-8. */
+static void trim(struct err *err)
+{
+	size_t len = strlen(err->msg), at = 0;
+
+	if (len < sizeof(err->msg) - 1)
+		return;
+	for (size_t n; at < len; at += n) {
+		n = utf8_sequence(err->msg + at, len - at);
+		if (n == 0 && len - at < 4)
+			break;
+		n = n ? n : 1; /* no text at all in the middle: not for us to mend */
+	}
+	err->msg[at] = '\0';
+}
+
 int err_set(struct err *err, int code, const char *fmt, ...)
 {
 	va_list ap;
@@ -17,6 +35,7 @@ int err_set(struct err *err, int code, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
 	va_end(ap);
+	trim(err);
 	return code;
 }
 
@@ -33,5 +52,6 @@ int err_wrap(struct err *err, const char *fmt, ...)
 	memcpy(inner, err->msg, sizeof(inner));
 	if (snprintf(err->msg, sizeof(err->msg), "%s: %s", context, inner) < 0)
 		err->msg[0] = '\0';
+	trim(err);
 	return err->code;
 }

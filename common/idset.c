@@ -192,16 +192,21 @@ int idset_parse(const char *text, struct idset *ret_set, struct err *err)
 	return 0;
 }
 
+void idrange_format(struct buf *buf, const struct idrange *range)
+{
+	buf_printf(buf, "%" PRIu64, range->first);
+	if (range->last > range->first)
+		buf_printf(buf, "-%" PRIu64, range->last);
+}
+
 char *idset_format(const struct idset *set)
 {
 	struct buf buf = {0};
 
 	for (size_t i = 0; i < set->n_ranges; i++) {
-		const struct idrange *range = &set->ranges[i];
-
-		buf_printf(&buf, "%s%" PRIu64, i ? "," : "", range->first);
-		if (range->last > range->first)
-			buf_printf(&buf, "-%" PRIu64, range->last);
+		if (i > 0)
+			buf_putc(&buf, ',');
+		idrange_format(&buf, &set->ranges[i]);
 	}
 	return buf_take(&buf);
 }

@@ -2,6 +2,7 @@
 /* Sets of job ids as people write them: "12", "1,3-5", "1-1000000". */
 #pragma once
 
+#include "common/buf.h"
 #include "common/err.h"
 
 struct idrange {
@@ -26,13 +27,16 @@ int idset_add(struct idset *set, uint64_t first, uint64_t last);
 
 bool idset_has(const struct idset *set, uint64_t id);
 
-/* The part of `range` that is in the set, from its first common id on: true with *ret_part, or false
- * when nothing of it is. */
+/* The part of `range` that is in the set, from its first common id on: true with *ret_part, or
+ * false when nothing of it is. */
 bool idset_first_part(const struct idset *set, const struct idrange *range,
 		      struct idrange *ret_part);
 
 /* How many ids; saturates at UINT64_MAX. */
 uint64_t idset_count(const struct idset *set);
+
+/* Append "12" or "3-5". */
+void idrange_format(struct buf *buf, const struct idrange *range);
 
 /* "1,3-5" as a heap string owned by the caller; "" for the empty set. */
 char *idset_format(const struct idset *set);

@@ -161,3 +161,12 @@ char *paths_program(const char *name)
 		found = executable(xasprintf("%s/%s", TGPU_LIBEXECDIR, name));
 	return found;
 }
+
+#define TAIL_MAX 80
+
+const char *path_tail(const char *path)
+{
+	size_t len = strlen(path);
+
+	return len > TAIL_MAX ? path + len - TAIL_MAX : path;
+}

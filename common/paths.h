@@ -34,3 +34,6 @@ void paths_finish(struct paths *paths);
  * NULL when there is none.
  */
 char *paths_program(const char *name);
+
+/* The last 80 bytes of a path, or all of it: enough to tell it by, and it fits into a sentence. */
+const char *path_tail(const char *path);

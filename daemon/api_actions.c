@@ -80,8 +80,14 @@ static void add_failure(struct request_context *request, uint64_t id, int status
 					      "status", status, "error", why));
 }
 
+/* The first job of a range that a record or row stands for, which may begin before it. */
+static uint64_t first_named(const struct job *job, const struct idrange *range)
+{
+	return job->id > range->first ? job->id : range->first;
+}
+
 static void act_on(struct request_context *request, const struct action *action,
-		   struct record *record)
+		   const struct idrange *range, struct record *record)
 {
 	json_t *list = json_object_get(request->result, "results");
 	struct err err = {0};
@@ -94,7 +100,7 @@ static void act_on(struct request_context *request, const struct action *action,
 	else
 		status = action->apply(request, record, action->ctx, &err);
 	if (status) {
-		add_failure(request, record->job.id, status, err.msg);
+		add_failure(request, first_named(&record->job, range), status, err.msg);
 		return;
 	}
 	json_array_append_new(list,
@@ -105,6 +111,7 @@ static void act_on(struct request_context *request, const struct action *action,
 
 struct ended {
 	struct request_context *request;
+	const struct idrange *range;
 };
 
 static int refuse_ended(void *ctx, const struct store_row *row)
@@ -113,7 +120,7 @@ static int refuse_ended(void *ctx, const struct store_row *row)
 	char text[64];
 
 	snprintf(text, sizeof(text), "it is over (%s)", job_state_name(row->job.state));
-	add_failure(ended->request, row->job.id, 409, text);
+	add_failure(ended->request, first_named(&row->job, ended->range), 409, text);
 	return 0;
 }
 
@@ -125,9 +132,9 @@ static void act_on_part(struct request_context *request, const struct action *ac
 
 	if (record->job.id > range->last || end < range->first)
 		return;
-	if (api_may_act(request, record->job.uid))
+	if (api_may_act(request, record->job.uid) && record->job.state == JOB_QUEUED)
 		record = turn_carve(request->daemon, record, range->first, range->last);
-	act_on(request, action, record);
+	act_on(request, action, range, record);
 }
 
 /* O(ids or living jobs, whichever are fewer), for a range may be all ids there are. */
@@ -135,10 +142,11 @@ static void act_on_living(struct request_context *request, const struct action *
 			  const struct idrange *range)
 {
 	const struct daemon *daemon = request->daemon;
-	struct record *record, *next;
+	size_t n = HASH_COUNT(daemon->records); /* carving adds some behind these */
+	struct record *record = daemon->records;
 
-	if (range->last - range->first >= HASH_COUNT(daemon->records)) {
-		HASH_ITER (hh, daemon->records, record, next)
+	if (range->last - range->first >= n) {
+		for (; n > 0; n--, record = record->hh.next)
 			act_on_part(request, action, range, record);
 		return;
 	}
@@ -158,7 +166,7 @@ static void act_on_range(struct request_context *request, const struct action *a
 			 const struct idrange *range)
 {
 	struct daemon *daemon = request->daemon;
-	struct ended ended = {request};
+	struct ended ended = {request, range};
 	struct store_filter filter = {
 		.final_only = true,
 		.uid = -1,

@@ -62,11 +62,22 @@ void api_fill_job(struct daemon *daemon, const struct jobspec *spec, struct job 
 	job->limit_ns = spec->time_limit_ms * NS_PER_MS;
 }
 
-/* What the answer will tell: the first job, and how many there are (an array's tasks). */
+/* What the answer will tell: the first job, and how many there are (an array's tasks; 0: to be
+ * looked up). */
 static void set_result(struct request_context *request, int status, uint64_t id, uint64_t n_jobs)
 {
 	request->result_id = id;
 	request->result = json_pack("{s:i, s:I}", "status", status, "n_jobs", (json_int_t)n_jobs);
+}
+
+/* How many jobs a submission makes. */
+static int64_t count_jobs(const char *array_text)
+{
+	_cleanup_(array_spec_finish) struct array_spec array = {0};
+
+	if (!array_text || array_spec_parse(array_text, &array, NULL) < 0)
+		return 1;
+	return (int64_t)idset_count(&array.indices);
 }
 
 /* One record: the job, or a part of an array whose indices follow one another. */
@@ -198,14 +209,15 @@ static bool read_spec(struct request_context *request, struct jobspec *spec)
 	return r == 0;
 }
 
-/* A job of this user and name that has not ended; 0: none. O(records). */
+/* A job of this user and name that has not ended, or the array that it is of; 0: none. O(records).
+ */
 static uint64_t find_living(const struct request_context *request, const char *name)
 {
 	for (const struct record *record = request->daemon->records; record;
 	     record = record->hh.next)
 		if (record->job.uid == request->uid && !job_state_is_final(record->job.state) &&
 		    STREQ(record->name, name))
-			return record->job.id;
+			return record->job.array ? record->job.array : record->job.id;
 	return 0;
 }
 
@@ -216,7 +228,7 @@ static bool is_present(struct request_context *request, const struct jobspec *sp
 
 	if (!id)
 		return false;
-	set_result(request, 200, id, 1);
+	set_result(request, 200, id, 0);
 	return true;
 }
 
@@ -228,20 +240,17 @@ static bool is_repeated(struct request_context *request, const char *key)
 
 	if (!id && store_find_key(daemon->store, request->uid, key, &id) < 0)
 		return false;
-	set_result(request, 200, id, 1);
+	set_result(request, 200, id, 0);
 	return true;
 }
 
 /* May this user have so many more jobs? */
 static bool has_room(struct request_context *request, const struct jobspec *spec)
 {
-	_cleanup_(array_spec_finish) struct array_spec array = {0};
 	int64_t most = request->daemon->config.max_jobs_per_user;
-	int64_t has = record_count(request->daemon, request->uid), more = 1;
+	int64_t has = record_count(request->daemon, request->uid);
 
-	if (spec->array && array_spec_parse(spec->array, &array, NULL) == 0)
-		more = (int64_t)idset_count(&array.indices);
-	if (has + more <= most)
+	if (has + count_jobs(spec->array) <= most)
 		return true;
 	http_fail(request, 503,
 		  "submit: you have %lld jobs that have not ended, and with this submission it "
@@ -270,9 +279,19 @@ void api_submit_fold(struct request_context *request)
 	submit(request, &spec, key);
 }
 
+struct found {
+	json_t *job; /* new reference */
+	int64_t n_jobs;
+};
+
 static int find_row(void *ctx, const struct store_row *row)
 {
-	*(json_t **)ctx = api_job_json(row);
+	struct found *found = ctx;
+	json_t *spec = json_loads(row->spec ? row->spec : "", 0, NULL);
+
+	found->job = api_job_json(row);
+	found->n_jobs = count_jobs(json_string_value(json_object_get(spec, "array")));
+	json_decref(spec);
 	return 0;
 }
 
@@ -284,20 +303,23 @@ int api_submit_reply(struct request_context *request)
 		.uid = -1,
 		.first_id = request->result_id,
 		.last_id = request->result_id,
+		.with_spec = true,
 	};
+	struct found found = {0};
 	json_int_t status, n_jobs;
-	json_t *job = NULL;
 
 	if (json_unpack(request->result, "{s:I, s:I}", "status", &status, "n_jobs", &n_jobs) < 0)
 		return -EPROTO;
-	if (record)
-		job = api_record_json(daemon, record);
-	else
-		store_walk(daemon->store, &filter, find_row, &job, NULL);
-	json_object_set_new(job, "n_jobs", json_integer(n_jobs));
+	if (!record || n_jobs == 0)
+		store_walk(daemon->store, &filter, find_row, &found, NULL);
+	if (record) {
+		json_decref(found.job);
+		found.job = api_record_json(daemon, record);
+	}
+	json_object_set_new(found.job, "n_jobs", json_integer(n_jobs ? n_jobs : found.n_jobs));
 	if (record && job_is_eligible(&record->job))
-		json_object_set_new(job, "ahead",
+		json_object_set_new(found.job, "ahead",
 				    json_integer((json_int_t)sched_ahead(
 					    daemon->sched, &record->job, clock_wall_ns())));
-	return api_ok(request, (int)status, job);
+	return api_ok(request, (int)status, found.job);
 }

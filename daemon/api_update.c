@@ -102,6 +102,8 @@ static int update_one(struct request_context *request, struct record *record, vo
 	if (record->job.state != JOB_QUEUED)
 		return err_set(err, 409,
 			       "it does not wait any more; only a waiting job can be changed");
+	if (record->job.revision == 0)
+		return err_set(err, 409, "it is only just being submitted; try again");
 	jobspec_init(&spec);
 	r = current_spec(request->daemon, record, &spec, err);
 	if (r == 0)

@@ -355,7 +355,9 @@ const struct config_key config_keys[] = {
 	 parse_user_jobs},
 	{"user_max_gpus", "0", "GPUs that one user's jobs may hold at a time; 0: no limit",
 	 parse_user_gpus},
-	{"preempt", "on", "may preemptible jobs be ended for jobs of higher priority: on or off",
+	{"preempt", "on",
+	 "may preemptible jobs be ended for jobs of higher priority: on or off (never under "
+	 "conservative or several reservations)",
 	 parse_preempt},
 	{"preempt_immunity", "10m", "time after its start in which a job is not preempted",
 	 parse_immunity},

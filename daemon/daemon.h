@@ -76,7 +76,7 @@ struct daemon {
 	struct sched *sched;
 	struct trace *trace;	/* of its decisions; NULL: none is kept */
 	struct record *records; /* by id, of its first task */
-	struct record **arrays; /* owned, borrowed in it: those that stand for several tasks */
+	struct record **arrays; /* owned; borrowed: those for several tasks, in order of id */
 	size_t n_arrays, arrays_capacity;
 	struct depend *depend;
 	struct user *users; /* by uid: those with records */
@@ -112,6 +112,10 @@ int64_t record_count(const struct daemon *daemon, uint32_t uid);
 
 /* What jobs that probably run equally long have in common: owner, name and size. */
 uint64_t record_likeness(const struct record *record);
+
+/* Fill in that and how long it will run, by what is known of its like. Not while it waits: the
+ * scheduler knows it by this. */
+void record_predict(struct daemon *daemon, struct record *record);
 
 /* The record as a store row: borrowed strings, no spec, no owner. */
 struct store_row record_row(const struct record *record);

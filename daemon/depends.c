@@ -3,9 +3,10 @@
  * Who waits for whom, between specs, records and scheduler/depend.c.
  *
  * Invariants: what a job depends on is stored in its spec alone; how far that has come follows from
- * the records and the store, at submit and at a restart alike. An end that concerns others is
- * settled in the same turn, so no commit shows a parent that is over and a child that does not
- * know. Read next: turn.c.
+ * the records and the store, at submit and at a restart alike; a record that has ended in this turn
+ * counts as ended, though the store does not know yet. An end that concerns others is settled in
+ * the same turn, so no commit shows a parent that is over and a child that does not know.
+ * Read next: turn.c.
  */
 #include "daemon/depends.h"
 
@@ -23,14 +24,20 @@ struct parents {
 	bool never;
 };
 
+static void add_end(struct parents *parents, const struct job *job)
+{
+	parents->n_known++;
+	if (!depend_holds(parents->edge.kind, job->state == JOB_FINISHED))
+		parents->never = true;
+}
+
+/* Stops when no further row could tell more. */
 static int add_ended(void *ctx, const struct store_row *row)
 {
 	struct parents *parents = ctx;
 
-	parents->n_known++;
-	if (!depend_holds(parents->edge.kind, row->job.state == JOB_FINISHED))
-		parents->never = true;
-	return 0;
+	add_end(parents, &row->job);
+	return parents->never || parents->edge.kind == DEPEND_ANY;
 }
 
 /* How many of a record's tasks are among first .. last. */
@@ -42,18 +49,36 @@ static uint64_t overlap(const struct job *job, uint64_t first, uint64_t last)
 	return from <= to ? to - from + 1 : 0;
 }
 
-static void count_living(const struct daemon *daemon, struct parents *parents)
+static void add_record(struct parents *parents, const struct job *job)
 {
-	const struct depend_edge *edge = &parents->edge;
+	uint64_t n = overlap(job, parents->edge.first, parents->edge.last);
 
-	if (edge->first == edge->last) {
-		parents->edge.open = record_find(daemon, edge->first) != NULL;
-	} else {
-		for (const struct record *record = daemon->records; record;
-		     record = record->hh.next)
-			parents->edge.open += overlap(&record->job, edge->first, edge->last);
+	if (n > 0 && job_state_is_final(job->state)) {
+		add_end(parents, job);
+		return;
 	}
-	parents->n_known += parents->edge.open;
+	parents->edge.open += n;
+	parents->n_known += n;
+}
+
+/* O(ids or records, whichever are fewer). */
+static void add_records(const struct daemon *daemon, struct parents *parents)
+{
+	uint64_t first = parents->edge.first, last = parents->edge.last;
+	const struct record *record;
+
+	if (last - first >= HASH_COUNT(daemon->records)) {
+		for (record = daemon->records; record; record = record->hh.next)
+			add_record(parents, &record->job);
+		return;
+	}
+	for (uint64_t id = first; id <= last; id++) {
+		record = record_find(daemon, id);
+		if (!record)
+			continue;
+		add_record(parents, &record->job);
+		id = record->job.id + record->job.n_tasks - 1;
+	}
 }
 
 static int find_parents(struct daemon *daemon, const struct record *record,
@@ -76,7 +101,7 @@ static int find_parents(struct daemon *daemon, const struct record *record,
 			       "job %" PRIu64 " does not come before this one (%" PRIu64
 			       "); name jobs that have been submitted",
 			       after->last, record->job.id);
-	count_living(daemon, &parents);
+	add_records(daemon, &parents);
 	store_walk(daemon->store, &filter, add_ended, &parents, NULL);
 	if (parents.n_known == 0)
 		return err_set(err, -EINVAL, "there is no job %" PRIu64 "; see \"tgpu list --all\"",
@@ -88,11 +113,6 @@ static int find_parents(struct daemon *daemon, const struct record *record,
 int depends_add(struct daemon *daemon, const struct record *record,
 		enum job_dependence *ret_dependence, struct err *err)
 {
-	static const enum job_dependence dependences[] = {
-		[DEPEND_MET] = JOB_INDEPENDENT,
-		[DEPEND_WAITS] = JOB_DEPENDENT,
-		[DEPEND_NEVER] = JOB_NEVER,
-	};
 	_cleanup_(after_finish) struct after_list list = {0};
 	_cleanup_(free_ptr) struct depend_edge *edges = NULL;
 	bool never = false;
@@ -112,28 +132,31 @@ int depends_add(struct daemon *daemon, const struct record *record,
 	depend_remove(daemon->depend, record->job.id);
 	state = depend_add(daemon->depend, record->job.id, edges, list.n, never);
 	if (state == DEPEND_NEVER)
-		turn_settle(daemon, record->job.id, state);
-	*ret_dependence = dependences[state];
+		turn_settle(daemon, record->job.id);
+	*ret_dependence = state == DEPEND_MET ? JOB_INDEPENDENT : JOB_DEPENDENT;
 	return 0;
 }
 
 void depends_share(struct daemon *daemon, const struct record *from, const struct record *to)
 {
+	enum depend_state state = depend_state(daemon->depend, from->job.id);
 	size_t n;
 	const struct depend_edge *edges = depend_edges(daemon->depend, from->job.id, &n);
 
 	if (edges)
-		depend_add(daemon->depend, to->job.id, edges, n, from->job.dependence == JOB_NEVER);
+		depend_add(daemon->depend, to->job.id, edges, n, state == DEPEND_NEVER);
+	if (from->job.dependence == JOB_DEPENDENT && state != DEPEND_WAITS)
+		turn_settle(daemon, to->job.id);
 }
 
 static void on_changed(void *ctx, uint64_t job, enum depend_state state)
 {
-	turn_settle(ctx, job, state);
+	(void)state; /* it may be another when the turn comes to it */
+	turn_settle(ctx, job);
 }
 
 void depends_end(struct daemon *daemon, const struct job *job)
 {
-	for (uint32_t i = 0; i < job->n_tasks && depend_count(daemon->depend) > 0; i++)
-		depend_end(daemon->depend, job->id + i, job->state == JOB_FINISHED, on_changed,
-			   daemon);
+	depend_end(daemon->depend, job->id, job->id + job->n_tasks - 1, job->state == JOB_FINISHED,
+		   on_changed, daemon);
 }

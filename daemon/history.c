@@ -96,5 +96,6 @@ void history_load_shares(struct daemon *daemon)
 						    history.items[i].start_ns,
 						    history.items[i].end_ns,
 					    });
+	sched_measure_shares(daemon->sched, clock_wall_ns());
 	free(history.items);
 }

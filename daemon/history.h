@@ -7,6 +7,6 @@
  * any job waits. Bounded. */
 void history_load_run_times(struct daemon *daemon);
 
-/* Tell it what users have used, where the policy asks for it: once the machine is known. Bounded.
- */
+/* Tell it what users have used, where the policy asks for it, those who run included: once the
+ * machine is known. Bounded. */
 void history_load_shares(struct daemon *daemon);

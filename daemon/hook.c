@@ -355,7 +355,7 @@ void hook_run(struct daemon *daemon, const struct record *record, const struct s
 		add_shell(hook, config->notify_command);
 		enqueue(hook);
 	} else {
-		log_warn("cannot become the owner to notify him job=%" PRIu64, record->job.id);
+		log_warn("cannot become the owner to notify them job=%" PRIu64, record->job.id);
 		daemon->metrics.hooks_failed++;
 		hook_free(hook);
 	}

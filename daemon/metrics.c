@@ -31,7 +31,7 @@ static void add_end(struct metrics *metrics, const struct job *job)
 	if (job->state == JOB_FINISHED)
 		metrics->finished++;
 	else
-		metrics->ended[job->cause]++;
+		metrics->ended[job->cause] += job->n_tasks;
 	if (job->start_ns != TIME_UNKNOWN)
 		histogram_add(&metrics->run, histogram_bounds_job,
 			      seconds_between(job->start_ns, job->end_ns));

@@ -3,7 +3,8 @@
  * The table of jobs that are not over: created at submit or load, gone when the end is on disk.
  *
  * Invariants: every job is in exactly one record; one that stands for several tasks is in `arrays`
- * too, which are few, so that any of its ids finds it. Read next: turn.c.
+ * too, in order of id, so that any of its ids finds it. Cost: O(1), or O(log arrays) for an id that
+ * is no record's first. Read next: turn.c.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -41,18 +42,40 @@ int64_t record_count(const struct daemon *daemon, uint32_t uid)
 	return user ? user->n_jobs : 0;
 }
 
+/* Where in `arrays` the first is whose id is above this one. */
+static size_t position_behind(const struct daemon *daemon, uint64_t id)
+{
+	size_t low = 0, high = daemon->n_arrays;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (daemon->arrays[middle]->job.id <= id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 static void add_array(struct daemon *daemon, struct record *record)
 {
+	size_t at = position_behind(daemon, record->job.id);
+
 	xgrow(&daemon->arrays, &daemon->arrays_capacity, daemon->n_arrays + 1,
 	      sizeof(struct record *));
-	daemon->arrays[daemon->n_arrays++] = record;
+	memmove(&daemon->arrays[at + 1], &daemon->arrays[at],
+		(daemon->n_arrays++ - at) * sizeof(struct record *));
+	daemon->arrays[at] = record;
 }
 
 static void remove_array(struct daemon *daemon, const struct record *record)
 {
-	for (size_t i = 0; i < daemon->n_arrays; i++)
-		if (daemon->arrays[i] == record)
-			daemon->arrays[i] = daemon->arrays[--daemon->n_arrays];
+	size_t at = position_behind(daemon, record->job.id) - 1;
+
+	assert(daemon->arrays[at] == record);
+	memmove(&daemon->arrays[at], &daemon->arrays[at + 1],
+		(--daemon->n_arrays - at) * sizeof(struct record *));
 }
 
 struct record *record_create(struct daemon *daemon, uint64_t id, uint32_t n_tasks, uint32_t uid)
@@ -77,15 +100,16 @@ struct record *record_create(struct daemon *daemon, uint64_t id, uint32_t n_task
 struct record *record_find(const struct daemon *daemon, uint64_t id)
 {
 	struct record *record;
+	size_t behind;
 
 	HASH_FIND(hh, daemon->records, &id, sizeof(id), record);
-	for (size_t i = 0; i < daemon->n_arrays && !record; i++) {
-		const struct job *job = &daemon->arrays[i]->job;
-
-		if (id >= job->id && id - job->id < job->n_tasks)
-			record = daemon->arrays[i];
-	}
-	return record;
+	if (record)
+		return record;
+	behind = position_behind(daemon, id);
+	if (behind == 0)
+		return NULL;
+	record = daemon->arrays[behind - 1];
+	return id - record->job.id < record->job.n_tasks ? record : NULL;
 }
 
 struct record *record_split(struct daemon *daemon, struct record *record, uint32_t n)
@@ -110,6 +134,9 @@ struct record *record_split(struct daemon *daemon, struct record *record, uint32
 	rest->notify = record->notify;
 	replace_string(&rest->name, record->name);
 	replace_string(&rest->message, record->message);
+	/* What was changed in this turn the store does not know yet. */
+	if (record->new_spec && !record->new_owner)
+		rest->new_spec = xstrdup(record->new_spec);
 	return rest;
 }
 
@@ -149,6 +176,13 @@ uint64_t record_likeness(const struct record *record)
 	hash = hash_bytes(hash, &record->job.request.num_gpus,
 			  sizeof(record->job.request.num_gpus));
 	return hash ? hash : 1;
+}
+
+void record_predict(struct daemon *daemon, struct record *record)
+{
+	record->job.likeness = record_likeness(record);
+	record->job.predicted_ns =
+		predict_run(sched_predictor(daemon->sched), record->job.likeness);
 }
 
 struct store_row record_row(const struct record *record)

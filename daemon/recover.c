@@ -104,6 +104,7 @@ static int load_row(void *ctx, const struct store_row *row)
 		return 0;
 	if (machine_parse_allocation(daemon, row->alloc, &record->job.alloc) < 0)
 		return -EUCLEAN;
+	record_predict(daemon, record);
 	sched_adopt(daemon->sched, &record->job);
 	return 0;
 }

@@ -108,9 +108,9 @@ static void add_end(struct stats_group *group, const struct job *job)
 	int64_t wait_ms = (job->start_ns - ready_ns) / NS_PER_MS;
 	int64_t run_ms = (job->end_ns - job->start_ns) / NS_PER_MS;
 
-	group->ends[job->state]++;
+	group->ends[job->state] += job->n_tasks;
 	if (job->state != JOB_FINISHED)
-		group->causes[job->cause]++;
+		group->causes[job->cause] += job->n_tasks;
 	if (job->start_ns == TIME_UNKNOWN)
 		return;
 	sketch_add(&group->run_ms, run_ms);

@@ -23,12 +23,6 @@
 #include "daemon/trace.h"
 #include "scheduler/forecast.h"
 
-/* A job whose dependencies hold, or never will. */
-struct settled {
-	uint64_t job;
-	enum depend_state state;
-};
-
 struct turn {
 	struct daemon *daemon;
 	struct record **dirty; /* borrowed; changed jobs, new ones included */
@@ -37,7 +31,7 @@ struct turn {
 	size_t n_events, events_capacity;
 	struct store_drain *drains; /* uuid and reason owned here */
 	size_t n_drains, drains_capacity;
-	struct settled *settled; /* dependencies that have come to something */
+	uint64_t *settled; /* jobs whose dependencies hold, or never will */
 	size_t n_settled, settled_capacity;
 	struct forecast forecast;
 	bool forecast_is_stale;
@@ -78,11 +72,8 @@ static void add_event(struct turn *turn, uint64_t job, int64_t time_ns, const ch
 /* How long it will run is best known when it begins to wait, and must not change while it does. */
 static void enqueue(struct daemon *daemon, struct record *record)
 {
-	struct job *job = &record->job;
-
-	job->likeness = record_likeness(record);
-	job->predicted_ns = predict_run(sched_predictor(daemon->sched), job->likeness);
-	sched_enqueue(daemon->sched, job, job->n_tasks);
+	record_predict(daemon, record);
+	sched_enqueue(daemon->sched, &record->job, record->job.n_tasks);
 }
 
 void turn_submit(struct daemon *daemon, struct record *record)
@@ -140,12 +131,12 @@ struct record *turn_carve(struct daemon *daemon, struct record *record, uint64_t
 	return record;
 }
 
-void turn_settle(struct daemon *daemon, uint64_t job, enum depend_state state)
+void turn_settle(struct daemon *daemon, uint64_t job)
 {
 	struct turn *turn = daemon->turn;
 
 	xgrow(&turn->settled, &turn->settled_capacity, turn->n_settled + 1, sizeof(*turn->settled));
-	turn->settled[turn->n_settled++] = (struct settled){job, state};
+	turn->settled[turn->n_settled++] = job;
 	turn_want_pass(daemon);
 }
 
@@ -268,18 +259,33 @@ static void fold_met(struct daemon *daemon, struct record *record)
 		enqueue(daemon, record);
 }
 
-/* It never will. */
+/* It never will. A restart finds that again, and says it no second time. */
 static void fold_never(struct daemon *daemon, struct record *record)
 {
 	static const char why[] = "a job that it depends on did not end as it was to";
 	struct job_event cancel = job_event_make(JOB_EVENT_CANCEL, clock_wall_ns());
+	bool is_known = STREQ(record->message, why);
 
 	record->job.dependence = JOB_NEVER;
-	if (record->cancel_if_never) {
-		replace_string(&record->message, why);
+	replace_string(&record->message, why);
+	if (record->cancel_if_never)
 		turn_apply(daemon, record, &cancel, why);
-	} else {
+	else if (!is_known)
 		turn_note(daemon, record, "dependency-never", why);
+}
+
+/* What has become of its dependencies by now: a request of the same turn may have changed them. */
+static void settle_one(struct daemon *daemon, uint64_t id)
+{
+	struct record *record = record_find(daemon, id);
+
+	if (!record || record->job.id != id || record->job.state != JOB_QUEUED ||
+	    record->job.dependence != JOB_DEPENDENT)
+		return;
+	switch (depend_state(daemon->depend, id)) {
+	case DEPEND_MET: fold_met(daemon, record); break;
+	case DEPEND_NEVER: fold_never(daemon, record); break;
+	case DEPEND_WAITS: break;
 	}
 }
 
@@ -288,17 +294,8 @@ static void settle(struct daemon *daemon)
 {
 	struct turn *turn = daemon->turn;
 
-	for (size_t i = 0; i < turn->n_settled; i++) {
-		struct settled settled = turn->settled[i];
-		struct record *record = record_find(daemon, settled.job);
-
-		if (!record || record->job.id != settled.job || record->job.state != JOB_QUEUED)
-			continue;
-		if (settled.state == DEPEND_MET)
-			fold_met(daemon, record);
-		else if (settled.state == DEPEND_NEVER)
-			fold_never(daemon, record);
-	}
+	for (size_t i = 0; i < turn->n_settled; i++)
+		settle_one(daemon, turn->settled[i]);
 	turn->n_settled = 0;
 }
 

@@ -31,8 +31,9 @@ struct record *turn_carve(struct daemon *daemon, struct record *record, uint64_t
 /* A job that waited when the last daemon ended waits again. */
 void turn_load(struct daemon *daemon, struct record *record);
 
-/* What a waiting job depends on has come to be, or never will: folded within the turn. */
-void turn_settle(struct daemon *daemon, uint64_t job, enum depend_state state);
+/* What a waiting job depends on has come to be, or never will (depend_state() says which): folded
+ * within the turn. */
+void turn_settle(struct daemon *daemon, uint64_t job);
 
 /* When the first jobs in the queue will start, as of the last pass. Made when first asked for. */
 const struct forecast *turn_forecast(struct daemon *daemon);

@@ -4,7 +4,7 @@
  *
  * Invariants: each open shape has one entry, whose `waiting` is what the queue would answer now; a
  * closed shape has none. An array that every round walks and not a heap: an entry is a few words,
- * shapes are some tens, and widening would touch all of a heap anyway. Read next: pass.c.
+ * shapes are some tens, and widening would touch all of a heap anyway. Read next: core.c.
  */
 #include "scheduler/candidates.h"
 

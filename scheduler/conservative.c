@@ -161,12 +161,12 @@ static void make_plan(struct sched *sched, int64_t now_ns)
 	conservative->generation = sched->ledger.generation;
 }
 
-/* Offer what has come free to all, in order. True if somebody's start can be told now that could
- * not be before. */
+/* Offer what has come free to all, in order. True if it is worth offering again: somebody's start
+ * can be told now that could not be before, or somebody has lost his promise to his own limits. */
 static bool offer(struct sched *sched)
 {
 	struct conservative *conservative = &sched->conservative;
-	bool told = false;
+	bool again = false;
 
 	for (size_t i = 0; i < conservative->n; i++) {
 		struct promise *promise = &conservative->promises[i];
@@ -175,13 +175,15 @@ static bool offer(struct sched *sched)
 		if (promise->is_new)
 			continue; /* after all that were here before */
 		move_up(sched, promise);
-		told |= before_ns >= PLAN_FAR_NS && promise->start_ns < PLAN_FAR_NS;
+		again |= promise->start_ns == TIME_UNKNOWN
+				 ? before_ns != TIME_UNKNOWN
+				 : before_ns >= PLAN_FAR_NS && promise->start_ns < PLAN_FAR_NS;
 	}
-	return told;
+	return again;
 }
 
-/* Once, unless starts that nobody could tell come into it: what is in the way of one of those is
- * no other start that comes of itself. */
+/* Once, as the literature has it, but for those cases: who has a start that nobody can tell waits
+ * for no other event, and might wait for ever. */
 static void compress(struct sched *sched)
 {
 	while (offer(sched))
@@ -246,16 +248,16 @@ static int compare_jobs(const void *a, const void *b)
 
 void conservative_copy(struct conservative *copy, const struct conservative *original)
 {
-	_cleanup_(free_ptr) struct promise **by_job = xcalloc(copy->n, sizeof(*by_job));
+	_cleanup_(free_ptr) struct promise **by_job = xcalloc(copy->n, sizeof(struct promise *));
 
 	for (size_t i = 0; i < copy->n; i++)
 		by_job[i] = &copy->promises[i];
 	if (copy->n > 1)
-		qsort(by_job, copy->n, sizeof(*by_job), compare_jobs);
+		qsort(by_job, copy->n, sizeof(struct promise *), compare_jobs);
 	for (size_t i = 0; i < original->n && copy->n > 0; i++) {
 		const struct promise *promise = &original->promises[i];
 		struct promise **same =
-			bsearch(&promise, by_job, copy->n, sizeof(*by_job), compare_jobs);
+			bsearch(&promise, by_job, copy->n, sizeof(struct promise *), compare_jobs);
 
 		if (!same)
 			continue;

@@ -6,7 +6,7 @@
  * queue or, until its begin time, in `later`, never in both and never while it runs; the counts per
  * user and per array are sums over the running jobs. Deliberately not here: decisions (pass.c,
  * conservative.c), states and records of jobs (job.c, the daemon), what could be said of them
- * (why.c). Read next: pass.c.
+ * (why.c). Read next: preempt.c.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -55,8 +55,10 @@ void sched_destroy(struct sched *sched)
 
 	if (!sched)
 		return;
-	HASH_ITER (hh, sched->arrays, count, next) {
-		HASH_DEL(sched->arrays, count);
+	count = sched->arrays;
+	HASH_CLEAR(hh, sched->arrays); /* the table; its entries are still a list */
+	for (; count; count = next) {
+		next = count->hh.next;
 		free(count);
 	}
 	conservative_finish(&sched->conservative);
@@ -75,6 +77,11 @@ void sched_destroy(struct sched *sched)
 struct ledger *sched_ledger(struct sched *sched)
 {
 	return &sched->ledger;
+}
+
+struct users *sched_users(struct sched *sched)
+{
+	return sched->users;
 }
 
 void sched_observe(struct sched *sched, sched_observe_fn *observe, void *ctx)
@@ -141,6 +148,13 @@ struct shape sched_shape(const struct sched *sched, const struct job *job)
 	};
 }
 
+/* Whoever has made room often enough has done their part, and nobody preempts in circles for ever.
+ */
+static bool may_be_preempted(const struct job *job)
+{
+	return job->preemptible && job->preempted < PREEMPTIONS_MAX;
+}
+
 static struct waiting waiting_of(const struct sched *sched, const struct job *job, uint32_t n)
 {
 	return (struct waiting){
@@ -148,7 +162,7 @@ static struct waiting waiting_of(const struct sched *sched, const struct job *jo
 		.estimate_ns = sched_estimate(job),
 		.n = n,
 		.priority = (int16_t)job->priority,
-		.preemptible = job->preemptible,
+		.preemptible = may_be_preempted(job),
 		.predicted = job->limit_ns <= 0 && job->predicted_ns > 0,
 	};
 }
@@ -288,7 +302,7 @@ void sched_adopt(struct sched *sched, const struct job *job)
 		.end_ns = time_add(start_ns, sched_estimate(job)),
 		.alloc = allocation_dup(&job->alloc),
 		.priority = job->priority,
-		.preemptible = job->preemptible,
+		.preemptible = may_be_preempted(job),
 		.predicted = job->limit_ns <= 0 && job->predicted_ns > 0,
 		.leaving = job->state == JOB_STOPPING,
 	};
@@ -297,6 +311,24 @@ void sched_adopt(struct sched *sched, const struct job *job)
 	sched_tell(sched, &(struct sched_told){.call = SCHED_CALL_ADOPT, .job = job});
 	add_running(sched, &running);
 	conservative_restart(&sched->conservative);
+}
+
+void sched_measure_shares(struct sched *sched, int64_t now_ns)
+{
+	size_t n;
+	struct running *const *list = runnings_list(sched->runnings, &n);
+
+	sched_tell(sched, &(struct sched_told){.call = SCHED_CALL_MEASURE, .now_ns = now_ns});
+	for (size_t i = 0; i < n && tells_users_apart(sched); i++) {
+		struct running *running = list[i];
+		uint32_t user = running->shape.user, gpus = running->shape.request.num_gpus;
+		double share = ledger_share(&sched->ledger, &running->alloc);
+
+		users_give(sched->users, user, gpus, running->share, now_ns);
+		users_charge(sched->users, user, share - running->share, running->start_ns, now_ns);
+		users_take(sched->users, user, gpus, share, now_ns);
+		running->share = share;
+	}
 }
 
 void sched_release(struct sched *sched, uint64_t job, int64_t now_ns)

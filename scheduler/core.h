@@ -19,7 +19,7 @@ enum backfill_mode {
 	BACKFILL_GREEDY,  /* whatever fits starts: large jobs starve. For comparison */
 	BACKFILL_EASY,	  /* the first that must wait holds a reservation; others may pass it */
 	BACKFILL_RESERVE, /* so do the first `reservations` */
-	BACKFILL_CONSERVATIVE, /* everybody is promised a start when he comes, and keeps it */
+	BACKFILL_CONSERVATIVE, /* everybody is promised a start on arrival, and keeps it */
 	BACKFILL_MODE_COUNT,
 };
 
@@ -68,6 +68,7 @@ enum sched_call {
 	SCHED_CALL_ENQUEUE,
 	SCHED_CALL_DEQUEUE,
 	SCHED_CALL_ADOPT,
+	SCHED_CALL_MEASURE,
 	SCHED_CALL_RELEASE,
 	SCHED_CALL_LEAVE,
 	SCHED_CALL_PASS,
@@ -88,7 +89,7 @@ struct sched_told {
 	const struct job *job;		  /* ENQUEUE, ADOPT */
 	uint32_t n;			  /* ENQUEUE */
 	uint64_t id;			  /* DEQUEUE, RELEASE, LEAVE */
-	int64_t now_ns;			  /* RELEASE, LEAVE, PASS */
+	int64_t now_ns;			  /* MEASURE, RELEASE, LEAVE, PASS */
 	const struct decision *decisions; /* PASS: what it decided */
 	size_t n_decisions;
 };
@@ -110,6 +111,9 @@ void sched_observe(struct sched *sched, sched_observe_fn *observe, void *ctx);
 
 /* A user's job that was over before this process began: see users_charge(). */
 void sched_charge(struct sched *sched, const struct sched_charge *charge);
+
+/* Who is due how much (users_set_weight); for reading besides. Owned by the scheduler. */
+struct users *sched_users(struct sched *sched);
 
 /* What is known of run times: feed it with history. Owned by the scheduler, which asks nothing of
  * it: what is predicted of a job comes with the job. */
@@ -136,6 +140,10 @@ void sched_dequeue(struct sched *sched, const struct job *job);
 
 /* A job holds resources that no pass gave it (adopted at a restart). Books job->alloc. */
 void sched_adopt(struct sched *sched, const struct job *job);
+
+/* The machine is another than when running jobs were adopted: charge their users for their true
+ * shares of it, from their starts on. */
+void sched_measure_shares(struct sched *sched, int64_t now_ns);
 
 /* A started or adopted job is over at now_ns: its resources are free. Harmless for others. */
 void sched_release(struct sched *sched, uint64_t job, int64_t now_ns);

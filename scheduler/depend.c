@@ -6,7 +6,7 @@
  * that have not ended, and each end is told once. Deliberately a list that every end walks, without
  * an index of parents: a dependency on a range costs one edge however large the range is, and ten
  * thousand dependent jobs are walked in the time of a system call. Cycles cannot be: a job can only
- * name jobs that were there before it. Read next: core.h.
+ * name jobs that were there before it. Read next: why.c.
  */
 #include "scheduler/depend.h"
 
@@ -136,28 +136,30 @@ void depend_remove(struct depend *depend, uint64_t job)
 		remove_at(depend, position(depend, job));
 }
 
-/* Tell a child of an end. True when that changed something for it. */
-static bool tell_end(struct child *child, uint64_t parent, bool ok)
+/* Tell a child of ends. True when that changed something for it. */
+static bool tell_end(struct child *child, uint64_t first, uint64_t last, bool ok)
 {
 	bool told = false;
 
 	for (size_t i = 0; i < child->n_edges; i++) {
 		struct depend_edge *edge = &child->edges[i];
+		uint64_t from = first > edge->first ? first : edge->first;
+		uint64_t to = last < edge->last ? last : edge->last;
 
-		if (parent < edge->first || parent > edge->last)
+		if (from > to)
 			continue;
 		told = true;
-		edge->open--;
+		edge->open -= to - from + 1;
 		if (!depend_holds(edge->kind, ok))
 			child->never = true;
 	}
 	return told;
 }
 
-void depend_end(struct depend *depend, uint64_t parent, bool ok,
+void depend_end(struct depend *depend, uint64_t first, uint64_t last, bool ok,
 		void (*changed)(void *ctx, uint64_t job, enum depend_state state), void *ctx)
 {
-	size_t i = position(depend, parent + 1); /* nobody depends on a later job */
+	size_t i = position(depend, first + 1); /* nobody depends on a later job */
 
 	while (i < depend->n) {
 		struct child *child = &depend->children[i];
@@ -165,7 +167,7 @@ void depend_end(struct depend *depend, uint64_t parent, bool ok,
 		uint64_t job = child->job;
 
 		i++;
-		if (!tell_end(child, parent, ok))
+		if (!tell_end(child, first, last, ok))
 			continue;
 		state = state_of(child);
 		if (state == DEPEND_MET)

@@ -58,9 +58,9 @@ size_t depend_count(const struct depend *depend);
 void depend_remove(struct depend *depend, uint64_t job);
 
 /*
- * A job has ended for good, with exit code 0 or not. `changed` is called for each job whose state
- * is another now: DEPEND_MET (and it is forgotten) or DEPEND_NEVER. It may not call back into here.
- * O(dependent jobs).
+ * The jobs first .. last have ended for good, all with exit code 0 or none of them. `changed` is
+ * called for each job whose state is another now: DEPEND_MET (and it is forgotten) or DEPEND_NEVER.
+ * It may not call back into here. O(dependent jobs).
  */
-void depend_end(struct depend *depend, uint64_t parent, bool ok,
+void depend_end(struct depend *depend, uint64_t first, uint64_t last, bool ok,
 		void (*changed)(void *ctx, uint64_t job, enum depend_state state), void *ctx);

@@ -7,7 +7,7 @@
  * as of now; nobody is preempted in a forecast. Deliberately not here: arrivals that have not
  * happened. A second model of the scheduler would drift from it; this one cannot.
  * Cost: copies of the ledger's nodes and of the running jobs, then one pass per end. Read next:
- * why.c.
+ * depend.c.
  */
 #include "scheduler/forecast.h"
 
@@ -63,7 +63,7 @@ static int compare_later(const void *a, const void *b, void *order)
 
 static void sort_later(const struct sched *sched, struct copy *copy)
 {
-	copy->later = xcalloc(sched->n_later, sizeof(*copy->later));
+	copy->later = xcalloc(sched->n_later, sizeof(struct later *));
 	copy->n_later = sched->n_later;
 	for (size_t i = 0; i < sched->n_later; i++)
 		copy->later[i] = &sched->later[i];

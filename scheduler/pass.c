@@ -20,7 +20,7 @@
  * Invariants: a job that would not fit even on an empty machine of this moment (its GPUs are lost
  * or held by others) reserves nothing, and neither does one that its own limits hold back, so
  * neither blocks anybody. Deliberately not here: promises to everybody (conservative.c), the
- * reasons shown (why.c). Read next: preempt.c.
+ * reasons shown (why.c). Read next: conservative.c.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -114,9 +114,10 @@ static bool make_room(const struct pass *pass, const struct candidate *head)
 	struct sched *sched = pass->sched;
 	const struct preempt_params *params = &sched->config.preempt;
 	const struct preempt_request request = {
-		.request = &candidate_shape(head)->request,
+		.shape = candidate_shape(head),
 		.key = head->waiting->key,
 		.priority = head->waiting->priority,
+		.order = pass->order,
 	};
 	_cleanup_(free_ptr) struct running **victims = NULL;
 	size_t n, n_running;
@@ -319,7 +320,7 @@ static void reserve_and_fill(struct pass *pass)
 }
 
 /* Again as long as something starts: that may have moved a reservation to another place, or brought
- * who holds it to a limit of his own, and what was kept for him is for others then. */
+ * its holder to a limit of its own, and what was kept for that job is for others then. */
 static void pass_with_reservations(struct pass *pass)
 {
 	size_t n_before;

@@ -6,7 +6,7 @@
  * is free to be booked there. A list and not a tree: the steps of a queue that people look at are
  * some hundreds, and a promise reaches over many of them anyway. Deliberately not here: who is
  * promised what, and in which order (pass.c: the first K; conservative.c: everybody).
- * Read next: pass.c.
+ * Read next: candidates.c.
  */
 #include "scheduler/plan.h"
 

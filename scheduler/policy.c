@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The policies, by name, and what several of them need. Each lives in a file of its own,
- * policy_NAME.c; to add one, write the file and put it into this list. Read next: backfill.h.
+ * policy_NAME.c; to add one, write the file and put it into this list. Read next: running.c.
  */
 #include "scheduler/policy.h"
 

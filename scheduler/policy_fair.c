@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fair share: whoever has used least of what is due to him goes first.
+ * Fair share: whoever has used least of what is due to them goes first.
  *
- * A user's use fades with a half-life and is divided by his weight (users.h). All fade at one pace,
+ * A user's use fades with a half-life and is divided by their weight (users.h). All fade at one pace,
  * so between starts and ends the order of two users changes only as their running jobs are charged.
- * Among the jobs of one user his own priorities decide, then submit time. Starvation: a user who
- * waits uses nothing, so he rises until he is first; a large job that is first holds the backfill
+ * Among the jobs of one user their own priorities decide, then submit time. Starvation: users who
+ * wait use nothing, so they rise until they are first; a large job that is first holds the backfill
  * reservation like under any policy. [Kay & Lauder, A Fair Share Scheduler, CACM 1988]
  */
 #include "scheduler/policy.h"
@@ -30,5 +30,5 @@ const struct policy policy_fair = {
 	.rank = fair_rank,
 	.by_user = true,
 	.score = fair_score,
-	.summary = "who has used least of his share first; his own jobs by priority",
+	.summary = "who has used least of their share first; their own jobs by priority",
 };

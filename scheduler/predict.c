@@ -5,7 +5,7 @@
  * Invariants: memory is bounded: beyond LIKENESSES_MAX the one that was learned from longest ago is
  * forgotten. Steps, not exact times, because predictions are compared: jobs that will take about as
  * long then count as alike, and first come, first served decides between them. Cost: O(1).
- * Read next: policy.h.
+ * Read next: policy.c.
  */
 #include "scheduler/predict.h"
 
@@ -51,8 +51,12 @@ void predictor_destroy(struct predictor *predictor)
 
 	if (!predictor)
 		return;
-	HASH_ITER (hh, predictor->by_id, likeness, next)
-		forget(predictor, likeness);
+	likeness = predictor->by_id;
+	HASH_CLEAR(hh, predictor->by_id); /* the table; its entries are still a list */
+	for (; likeness; likeness = next) {
+		next = likeness->hh.next;
+		free(likeness);
+	}
 	free(predictor);
 }
 
@@ -74,13 +78,20 @@ void predict_learn(struct predictor *predictor, uint64_t id, int64_t run_ns)
 	HASH_ADD(hh, predictor->by_id, id, sizeof(likeness->id), likeness);
 }
 
+int64_t predict_ladder(int64_t run_ns)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(ladder); i++)
+		if (ladder[i] >= run_ns)
+			return ladder[i];
+	return run_ns;
+}
+
 int64_t predict_raise(int64_t run_ns)
 {
 	int64_t top = ladder[ARRAY_SIZE(ladder) - 1];
 
-	for (size_t i = 0; i < ARRAY_SIZE(ladder); i++)
-		if (ladder[i] > run_ns)
-			return ladder[i];
+	if (run_ns < top)
+		return predict_ladder(run_ns + 1);
 	return run_ns > TIME_NEVER - 2 * top ? TIME_NEVER : (run_ns / top + 1) * top;
 }
 

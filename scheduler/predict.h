@@ -23,6 +23,9 @@ void predict_learn(struct predictor *predictor, uint64_t likeness, int64_t run_n
 /* The prediction; 0: nothing is known. O(1). */
 int64_t predict_run(const struct predictor *predictor, uint64_t likeness);
 
-/* The first step of the ladder above run_ns: 30 min, 1, 2, 4, 8, 12 h, 1, 2, 4, 7, 14, 28 days;
- * from there on 28 days more. */
+/* The first step of the ladder that is no shorter than run_ns: 30 min, 1, 2, 4, 8, 12 h, 1, 2, 4,
+ * 7, 14, 28 days; above the last, run_ns itself. */
+int64_t predict_ladder(int64_t run_ns);
+
+/* The first step above run_ns; from the last on, 28 days more. */
 int64_t predict_raise(int64_t run_ns);

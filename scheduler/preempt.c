@@ -4,7 +4,7 @@
  *
  * Invariants: with the victims gone the request fits (placement.c says so), and with any one of
  * them staying it does not; nothing is changed here. Deliberately not here: when to preempt at all
- * (pass.c asks for the head only, once per pass), how a job is ended, and checkpoints: what a job
+ * (pass.c asks once, for who has become the head), how a job is ended, and checkpoints: what a job
  * saves by itself is not known, so all that it has run counts as lost. Read next: pass.c.
  */
 #include "scheduler/preempt.h"
@@ -54,11 +54,22 @@ static int compare_cost(const void *a, const void *b)
 	return (x->running->job > y->running->job) - (x->running->job < y->running->job);
 }
 
-/* May it be told to make room for this request, if it were not for its immunity? */
-static bool yields(const struct running *running, const struct preempt_request *request)
+/* Will it be gone by gone_ns, when a victim would be, without being told to? */
+static bool goes_anyway(const struct running *running, int64_t gone_ns)
 {
-	return running->preemptible && !running->leaving && running->priority < request->priority &&
-	       queue_key_compare(&request->key, &running->key) < 0;
+	return running->leaving || running->end_ns <= gone_ns;
+}
+
+/* May it be told to make room for this request, if it were not for its immunity? */
+static bool yields(const struct running *running, const struct preempt_request *request,
+		   int64_t gone_ns)
+{
+	struct policy_order order = request->order;
+
+	return running->preemptible && !goes_anyway(running, gone_ns) &&
+	       running->priority < request->priority &&
+	       policy_compare(&order, request->shape, &request->key, &running->shape,
+			      &running->key) < 0;
 }
 
 static struct victims find_candidates(struct running *const *running, size_t n_running,
@@ -72,7 +83,7 @@ static struct victims find_candidates(struct running *const *running, size_t n_r
 	for (size_t i = 0; i < n_running; i++) {
 		int64_t until_ns = time_add(running[i]->start_ns, params->immunity_ns);
 
-		if (!yields(running[i], request))
+		if (!yields(running[i], request, time_add(now_ns, params->grace_ns)))
 			continue;
 		if (until_ns > now_ns) {
 			immune_ns = until_ns < immune_ns ? until_ns : immune_ns;
@@ -226,13 +237,14 @@ static void spare(const struct ledger *ledger, const struct request *request,
 	}
 }
 
-/* What will be free without anybody being told to go: what those that are leaving hold, and GPUs
- * that are being cleaned. */
-static void expect(struct ledger *scratch, struct running *const *running, size_t n_running)
+/* What will be free without anybody being told to go: what those that go anyway hold, and GPUs that
+ * are being cleaned. */
+static void expect(struct ledger *scratch, struct running *const *running, size_t n_running,
+		   int64_t gone_ns)
 {
 	ledger_scratch_expect_cleaned(scratch);
 	for (size_t i = 0; i < n_running; i++)
-		if (running[i]->leaving)
+		if (goes_anyway(running[i], gone_ns))
 			ledger_give(scratch, &running[i]->alloc);
 }
 
@@ -247,15 +259,16 @@ int preempt_find(const struct ledger *ledger, struct running *const *running, si
 	_cleanup_(ledger_scratch_finish) struct ledger soon;
 
 	ledger_scratch_init(&soon, ledger);
-	expect(&soon, running, n_running);
-	if (placement_fits(&soon, request->request)) {
+	expect(&soon, running, n_running, time_add(now_ns, params->grace_ns));
+	if (placement_fits(&soon, &request->shape->request)) {
 		*ret_immune_ns = TIME_NEVER;
 		return PREEMPT_NONE;
 	}
-	if (victims.n == 0 || (!choose_on_one_node(&soon, request->request, &victims, chosen) &&
-			       !choose_greedily(&soon, request->request, &victims, chosen)))
+	if (victims.n == 0 ||
+	    (!choose_on_one_node(&soon, &request->shape->request, &victims, chosen) &&
+	     !choose_greedily(&soon, &request->shape->request, &victims, chosen)))
 		return PREEMPT_NONE;
-	spare(&soon, request->request, &victims, chosen);
+	spare(&soon, &request->shape->request, &victims, chosen);
 	*ret_victims = xcalloc(victims.n, sizeof(struct running *));
 	*ret_n = 0;
 	for (size_t i = 0; i < victims.n; i++)

@@ -204,7 +204,7 @@ static struct lot *add_lot(struct queue *queue, const struct shape *shape)
 		.root = NIL,
 		.index = queue->n_lots,
 	};
-	xgrow(&queue->lots, &queue->lots_capacity, queue->n_lots + 1, sizeof(lot));
+	xgrow(&queue->lots, &queue->lots_capacity, queue->n_lots + 1, sizeof(struct lot *));
 	queue->lots[queue->n_lots++] = lot;
 	HASH_ADD(hh, queue->by_shape, key, sizeof(lot->key), lot);
 	return lot;

@@ -6,7 +6,7 @@
  * a GPU. Conditions and bookings are independent: a GPU that falls ill under a job stays taken
  * until the job is gone. Deliberately not here: choosing (placement.c), and finding out how a GPU
  * does (the probe). Cost: take and give are bit operations per part; matching is O(GPUs of the
- * node). Read next: placement.c.
+ * node). Read next: topology.c.
  */
 #include "scheduler/resources.h"
 

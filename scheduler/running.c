@@ -73,7 +73,7 @@ static void link_in(struct runnings *runnings, struct running *running)
 {
 	size_t at = position(runnings, running);
 
-	xgrow(&runnings->list, &runnings->capacity, runnings->n + 1, sizeof(running));
+	xgrow(&runnings->list, &runnings->capacity, runnings->n + 1, sizeof(struct running *));
 	memmove(&runnings->list[at + 1], &runnings->list[at],
 		(runnings->n - at) * sizeof(struct running *));
 	runnings->list[at] = running;

@@ -7,7 +7,7 @@
  * tick is needed. To read it changes nothing, not even a rounding: how often somebody asks never
  * decides between two users who are even. Time that goes back (a wall clock that was set) charges
  * nothing. Deliberately not here: accounts above users (groups, projects). Cost: O(1) each, one
- * hash look-up. Read next: policy.h.
+ * hash look-up. Read next: predict.c.
  */
 #include "scheduler/users.h"
 
@@ -48,8 +48,10 @@ void users_destroy(struct users *users)
 
 	if (!users)
 		return;
-	HASH_ITER (hh, users->by_uid, user, next) {
-		HASH_DEL(users->by_uid, user);
+	user = users->by_uid;
+	HASH_CLEAR(hh, users->by_uid); /* the table; its entries are still a list */
+	for (; user; user = next) {
+		next = user->hh.next;
 		free(user);
 	}
 	free(users);

@@ -251,7 +251,7 @@ static void tell_job(const struct teller *teller, const struct node *node, uint6
 	if (holder->end_ns < TIME_NEVER && holder->end_ns > teller->now_ns)
 		tell(teller, "%s %s held by job %" PRIu64 ", for %s more at most (its time limit)",
 		     buf_get(&labels), verb, holder->job,
-		     duration_format((holder->end_ns - teller->now_ns) / NS_PER_MS, span));
+		     duration_show((holder->end_ns - teller->now_ns) / NS_PER_MS, span));
 	else
 		tell(teller, "%s %s held by job %" PRIu64 ", which %s", buf_get(&labels), verb,
 		     holder->job,
@@ -372,7 +372,7 @@ static void tell_advice(const struct teller *teller)
 
 	if (why->shorter_ns > 0)
 		tell(teller, "with a time limit of %s or less it would start now",
-		     duration_format(why->shorter_ns / NS_PER_MS, span));
+		     duration_show(why->shorter_ns / NS_PER_MS, span));
 	if (why->fewer_gpus > 0)
 		tell(teller, "with %u GPU%s it would start now", why->fewer_gpus,
 		     plural(why->fewer_gpus));
@@ -386,7 +386,7 @@ static void tell_start(const struct teller *teller)
 
 	if (why->start_ns < teller->now_ns + NS_PER_MS)
 		return;
-	duration_format((why->start_ns - teller->now_ns) / NS_PER_MS, span);
+	duration_show((why->start_ns - teller->now_ns) / NS_PER_MS, span);
 	if (why->head == why->job)
 		tell(teller, "starts in %s at the latest, if running jobs use all of their limits",
 		     span);
@@ -420,7 +420,7 @@ void why_sentences(struct sched *sched, const struct why *why, const struct depe
 	case WHY_NEVER: tell_dependencies(&teller, depend); return;
 	case WHY_BEGIN:
 		tell(&teller, "was asked not to begin for another %s",
-		     duration_format((why->begin_ns - now_ns) / NS_PER_MS, span));
+		     duration_show((why->begin_ns - now_ns) / NS_PER_MS, span));
 		return;
 	case WHY_STARTING: tell(&teller, "nothing stands in its way: it is about to start"); return;
 	case WHY_LIMIT:

@@ -7,21 +7,7 @@
  */
 #include "simulator/adjust.h"
 
-#define MINUTES (60 * NS_PER_S)
-#define HOURS	(60 * MINUTES)
-#define DAYS	(24 * HOURS)
-
-int64_t estimate_on_ladder(int64_t run_ns)
-{
-	static const int64_t steps[] = {30 * MINUTES, 1 * HOURS,  2 * HOURS, 4 * HOURS,
-					8 * HOURS,    12 * HOURS, 1 * DAYS,  2 * DAYS,
-					4 * DAYS,     7 * DAYS,	  14 * DAYS, 28 * DAYS};
-
-	for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
-		if (steps[i] >= run_ns)
-			return steps[i];
-	return run_ns;
-}
+#include "scheduler/predict.h"
 
 const char *trace_estimate(struct trace *trace, enum estimates estimates)
 {
@@ -31,7 +17,7 @@ const char *trace_estimate(struct trace *trace, enum estimates estimates)
 		struct trace_job *job = &trace->jobs[i];
 
 		if (estimates == ESTIMATES_LADDER)
-			job->estimate_ns = estimate_on_ladder(job->run_ns);
+			job->estimate_ns = predict_ladder(job->run_ns);
 		else if (estimates == ESTIMATES_EXACT || job->estimate_ns == TIME_NEVER)
 			job->estimate_ns = job->run_ns;
 		else

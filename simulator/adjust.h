@@ -11,10 +11,6 @@ enum estimates {
 	ESTIMATES_LADDER, /* the run time rounded up to 30m, 1h, 2h, 4h, ... 28d */
 };
 
-/* The estimate for a run time on the ladder: the first step that is no shorter; the run time itself
- * above the last. */
-int64_t estimate_on_ladder(int64_t run_ns);
-
 /* Set the estimate of every job. Returns what was told: "trace", "exact" or "ladder"; a trace
  * without estimates is "exact". */
 const char *trace_estimate(struct trace *trace, enum estimates estimates);

@@ -14,6 +14,8 @@
 #include "common/duration.h"
 #include "common/suggest.h"
 #include "simulator/adjust.h"
+
+#include "common/paths.h"
 #include "simulator/command.h"
 #include "simulator/report_html.h"
 #include "simulator/source.h"
@@ -144,9 +146,9 @@ static int make_machine(const struct source *source, const char *nodes, struct m
 
 	if (!nodes && source->procs == 0)
 		return err_set(err, -EINVAL,
-			       "%.80s does not tell its machine; write --nodes 20x8 for twenty "
+			       "%s does not tell its machine; write --nodes 20x8 for twenty "
 			       "nodes of eight GPUs",
-			       source->path);
+			       path_tail(source->path));
 	snprintf(procs, sizeof(procs), "1x0,cpus=%u", source->procs);
 	return machine_parse(nodes ? nodes : procs, source->format->cpu_unit, ret_machine, err);
 }
@@ -160,8 +162,8 @@ static int drop_impossible(struct source *source, const struct machine *machine,
 
 	first.msg[strcspn(first.msg, ";")] = '\0';
 	if (n == n_jobs)
-		return err_set(err, -EINVAL, "%.60s: none of its jobs fits on these nodes; %.150s",
-			       source->path, first.msg);
+		return err_set(err, -EINVAL, "%s: none of its jobs fits on these nodes; %.150s",
+			       path_tail(source->path), first.msg);
 	if (source->n_left_out > 0)
 		fprintf(stderr,
 			"tgpu-sim: %s: %zu rows are no jobs (nothing ran, or on nothing), and are "
@@ -198,8 +200,8 @@ static int load(struct comparison *all, const char *path, const struct trace_for
 	if (all->cap_ns > 0)
 		trace_cap(&source->trace, all->cap_ns);
 	if (source->trace.n_jobs == 0)
-		return err_set(err, -EINVAL, "%.80s: no job was submitted after --after %s", path,
-			       options_get(all->options, "after"));
+		return err_set(err, -EINVAL, "%s: no job was submitted after --after %s",
+			       path_tail(path), options_get(all->options, "after"));
 	return drop_impossible(source, machine, err);
 }
 
@@ -264,7 +266,7 @@ static int run_one(struct comparison *all, size_t at, const struct preset *prese
 	if (progress.tell)
 		fputs("\r\033[K", stderr);
 	if (r < 0) {
-		err_wrap(err, "%.60s: %s", source->path, preset->name);
+		err_wrap(err, "%s: %s", path_tail(source->path), preset->name);
 		return r;
 	}
 	summary_make(result->trace, result->machine, result->outcomes, &result->summary);

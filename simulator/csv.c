@@ -9,6 +9,8 @@
  */
 #include "simulator/csv.h"
 
+#include "common/paths.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
@@ -87,10 +89,10 @@ static int missing(const struct source *source, const struct csv_layout *layout,
 	for (size_t i = 0; i < layout->n_columns; i++)
 		if (layout->required & ~fields & CSV_BIT(layout->columns[i].field))
 			return err_set(err, -EBADMSG,
-				       "%.80s:%u: no column is called %s; is it another format "
+				       "%s:%u: no column is called %s; is it another format "
 				       "than %s? See \"tgpu-sim formats\"",
-				       source->path, source->line, layout->columns[i].name,
-				       source->format->name);
+				       path_tail(source->path), source->line,
+				       layout->columns[i].name, source->format->name);
 	return -EBADMSG;
 }
 
@@ -167,8 +169,8 @@ static int read_row(struct source *source, const struct header *header, char *li
 		n++;
 	}
 	if (r == 0 && n != header->n)
-		return err_set(err, -EBADMSG, "%.80s:%u: the row has %zu fields, the header %zu",
-			       source->path, source->line, n, header->n);
+		return err_set(err, -EBADMSG, "%s:%u: the row has %zu fields, the header %zu",
+			       path_tail(source->path), source->line, n, header->n);
 	return r;
 }
 
@@ -227,13 +229,13 @@ static int check_header(const struct source *source, const struct csv_layout *la
 		return missing(source, layout, header->fields, err);
 	if (layout->one_cluster && !source->cluster)
 		return err_set(err, -EINVAL,
-			       "%.80s: holds several clusters, each with jobs of its own; name one "
+			       "%s: holds several clusters, each with jobs of its own; name one "
 			       "with --cluster",
-			       source->path);
+			       path_tail(source->path));
 	if (source->cluster && !(header->fields & CSV_BIT(CSV_CLUSTER)))
 		return err_set(err, -EINVAL,
-			       "%.80s: --cluster %.40s: no column tells clusters; leave it out",
-			       source->path, source->cluster);
+			       "%s: --cluster %.40s: no column tells clusters; leave it out",
+			       path_tail(source->path), source->cluster);
 	return 0;
 }
 
@@ -245,8 +247,8 @@ int csv_read(struct source *source, const struct csv_layout *layout, struct err 
 
 	if (!line || !read_header(layout, line, &header))
 		return err_set(err, -EBADMSG,
-			       "%.80s: its first line is no header of at most %d columns",
-			       source->path, COLUMNS_MAX);
+			       "%s: its first line is no header of at most %d columns",
+			       path_tail(source->path), COLUMNS_MAX);
 	r = check_header(source, layout, &header, err);
 	source->unnumbered = !(header.fields & CSV_BIT(CSV_ID));
 	while (r == 0 && (line = source_line(source))) {

@@ -11,6 +11,8 @@
 #include <errno.h>
 
 #include "simulator/source.h"
+
+#include "common/paths.h"
 #include "store/schema.h"
 #include "store/sqlite_file.h"
 #include "store/sqlite_row.h"
@@ -74,22 +76,21 @@ static int tgpu_read(struct source *source, struct err *err)
 	source->dated = true;
 	if (source->cluster)
 		return err_set(err, -EINVAL,
-			       "%.80s: --cluster %.40s: a database of tgpu has no clusters; leave "
+			       "%s: --cluster %.40s: a database of tgpu has no clusters; leave "
 			       "it out",
-			       source->path, source->cluster);
+			       path_tail(source->path), source->cluster);
 	if (sqlite3_open_v2(source->path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_EXRESCODE,
 			    NULL) != SQLITE_OK)
-		return err_set(err, -EIO, "%.80s: cannot open it: %s", source->path,
+		return err_set(err, -EIO, "%s: cannot open it: %s", path_tail(source->path),
 			       sqlite3_errmsg(db));
 	r = schema_check(db, schema_n_steps, err);
 	if (r == 0)
 		r = read_rows(source, db, err);
 	if (r == -EBUSY)
-		return err_set(
-			err, r,
-			"%.80s: tgpud has it open; stop it (\"tgpu daemon stop\"), or replay "
-			"a copy that was made while it was stopped",
-			source->path);
+		return err_set(err, r,
+			       "%s: tgpud has it open; stop it (\"tgpu daemon stop\"), or replay "
+			       "a copy that was made while it was stopped",
+			       path_tail(source->path));
 	return r;
 }
 

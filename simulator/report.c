@@ -8,6 +8,8 @@
  */
 #include "simulator/report.h"
 
+#include "common/paths.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -203,13 +205,13 @@ int report_starts(const struct result *result, const char *path, struct err *err
 	_cleanup_(close_file) FILE *out = fopen(path, "we");
 
 	if (!out)
-		return err_set(err, -errno, "--starts %.80s: cannot write it: %s", path,
+		return err_set(err, -errno, "--starts %s: cannot write it: %s", path_tail(path),
 			       strerror(errno));
 	fputs("id,submit_s,start_s,end_s,nodes\n", out);
 	for (size_t i = 0; i < result->trace->n_jobs; i++)
 		print_start(&result->trace->jobs[i], &result->outcomes[i], out);
 	if (fflush(out) != 0 || ferror(out))
-		return err_set(err, -EIO, "--starts %.80s: cannot write it: %s", path,
+		return err_set(err, -EIO, "--starts %s: cannot write it: %s", path_tail(path),
 			       strerror(errno));
 	return 0;
 }

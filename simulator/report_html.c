@@ -7,6 +7,8 @@
  */
 #include "simulator/report_html.h"
 
+#include "common/paths.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -64,7 +66,7 @@ static int close_written(FILE *out, int r, const char *path, struct err *err)
 	if (r == 0 && (fflush(out) != 0 || ferror(out)))
 		r = -EIO;
 	if (r < 0)
-		err_set(err, r, "%.80s: cannot write it: %s", path, strerror(-r));
+		err_set(err, r, "%s: cannot write it: %s", path_tail(path), strerror(-r));
 	return r;
 }
 
@@ -73,7 +75,7 @@ static FILE *open_for_writing(const char *path, struct err *err)
 	FILE *out = fopen(path, "we");
 
 	if (!out)
-		err_set(err, -errno, "%.80s: cannot write it: %s", path, strerror(errno));
+		err_set(err, -errno, "%s: cannot write it: %s", path_tail(path), strerror(errno));
 	return out;
 }
 

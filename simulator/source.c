@@ -10,6 +10,8 @@
  */
 #include "simulator/source.h"
 
+#include "common/paths.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <zlib.h>
@@ -77,8 +79,8 @@ int source_bad(const struct source *source, const char *column, const char *valu
 {
 	char quoted[UTF8_QUOTE_SIZE];
 
-	return err_set(err, -EBADMSG, "%.80s:%u: %s: %s %s", source->path, source->line, column,
-		       utf8_quote(value, quoted), remedy);
+	return err_set(err, -EBADMSG, "%s:%u: %s: %s %s", path_tail(source->path), source->line,
+		       column, utf8_quote(value, quoted), remedy);
 }
 
 /* Digits after the point as billionths; the tenth and later ones are dropped. */
@@ -170,9 +172,9 @@ static int check_ids(const struct source *source, struct err *err)
 	for (size_t i = 1; i < trace->n_jobs; i++)
 		if (places[i].key == places[i - 1].key)
 			return err_set(err, -EBADMSG,
-				       "%.80s: job %llu is there twice; correct the file, or name "
+				       "%s: job %llu is there twice; correct the file, or name "
 				       "one part of it with --cluster",
-				       source->path, (unsigned long long)places[i].key);
+				       path_tail(source->path), (unsigned long long)places[i].key);
 	return 0;
 }
 
@@ -181,7 +183,8 @@ static int complete(struct source *source, struct err *err)
 	struct trace *trace = &source->trace;
 
 	if (trace->n_jobs == 0)
-		return err_set(err, -EBADMSG, "%.80s: there is no job in it%s%.40s", source->path,
+		return err_set(err, -EBADMSG, "%s: there is no job in it%s%.40s",
+			       path_tail(source->path),
 			       source->cluster ? " of cluster " : "; is it the right file?",
 			       source->cluster ? source->cluster : "");
 	sort_jobs(trace);
@@ -208,7 +211,8 @@ int source_parse(const char *path, char *text, size_t len, const struct trace_fo
 	int r;
 
 	if (memchr(text, '\0', len))
-		return err_set(err, -EBADMSG, "%.80s: is no text; is it the right file?", path);
+		return err_set(err, -EBADMSG, "%s: is no text; is it the right file?",
+			       path_tail(path));
 	r = run_reader(&source, err);
 	if (r < 0)
 		source_finish(&source);
@@ -225,15 +229,16 @@ static int read_text(const char *path, struct buf *text, struct err *err)
 	int n = 0, failed;
 
 	if (!file)
-		return err_set(err, -errno, "%.80s: cannot open it: %s", path, strerror(errno));
+		return err_set(err, -errno, "%s: cannot open it: %s", path_tail(path),
+			       strerror(errno));
 	while (text->len <= SOURCE_TEXT_MAX && (n = gzread(file, chunk, sizeof(chunk))) > 0)
 		buf_append(text, chunk, (size_t)n);
 	failed = n < 0 ? errno : 0;
 	if (gzclose_r(file) != Z_OK || n < 0)
-		return err_set(err, -EIO, "%.80s: cannot read it: %s", path,
+		return err_set(err, -EIO, "%s: cannot read it: %s", path_tail(path),
 			       failed ? strerror(failed) : "the compressed data are damaged");
 	if (text->len > SOURCE_TEXT_MAX)
-		return err_set(err, -EFBIG, "%.80s: is larger than %u MiB; cut it", path,
+		return err_set(err, -EFBIG, "%s: is larger than %u MiB; cut it", path_tail(path),
 			       SOURCE_TEXT_MAX >> 20);
 	return 0;
 }
@@ -266,9 +271,9 @@ static int guess_by_header(const char *path, const char *text, const struct trac
 			return 0;
 		}
 	return err_set(err, -EINVAL,
-		       "%.80s: its format cannot be told from its name or its first line; say it "
+		       "%s: its format cannot be told from its name or its first line; say it "
 		       "with --format",
-		       path);
+		       path_tail(path));
 }
 
 int source_load(const char *path, const struct trace_format *format, const char *cluster,
@@ -291,7 +296,7 @@ int source_load(const char *path, const struct trace_format *format, const char 
 	}
 	r = read_text(path, &text, err);
 	if (r == 0 && text.len == 0)
-		r = err_set(err, -EBADMSG, "%.80s: is empty", path);
+		r = err_set(err, -EBADMSG, "%s: is empty", path_tail(path));
 	if (r == 0 && !format)
 		r = guess_by_header(path, buf_get(&text), &format, err);
 	if (r < 0)

@@ -298,10 +298,7 @@ static void check_rows(const struct check *check)
 
 	buf_puts(&sql, "SELECT ");
 	sqlite_row_columns(&sql);
-	buf_puts(&sql,
-		 ", coalesce(own.spec, shared.spec), coalesce(own.owner, shared.owner) FROM job "
-		 "LEFT JOIN spec AS own ON own.job = job.id "
-		 "LEFT JOIN spec AS shared ON shared.job = job.array ORDER BY id");
+	buf_puts(&sql, SQLITE_ROW_SPEC " FROM job" SQLITE_ROW_SPEC_FROM " ORDER BY id");
 	if (sqlite3_prepare_v2(check->db, buf_get(&sql), -1, &stmt, NULL) == SQLITE_OK)
 		while (sqlite3_step(stmt) == SQLITE_ROW)
 			check_row(check, stmt);

@@ -16,7 +16,8 @@
 #include "store/store.h"
 
 struct entry {
-	struct store_row row; /* strings owned here */
+	struct store_row row; /* strings owned here; of a further part of an array without spec */
+	char *changed_spec;   /* owned: of tasks changed after their array was submitted; or NULL */
 	char *user_key;	      /* "uid/key", owned; NULL without a key */
 	UT_hash_handle hh;
 };
@@ -68,7 +69,7 @@ static struct entry *entry_create(const struct store_row *row, uint64_t revision
 	struct entry *entry = xcalloc(1, sizeof(*entry));
 
 	entry->row.job.uid = row->job.uid;
-	entry->row.spec = dup_or_null(row->spec);
+	entry->row.spec = row->owner ? xstrdup(row->spec) : NULL;
 	entry->row.owner = dup_or_null(row->owner);
 	entry->row.key = dup_or_null(row->key);
 	if (row->key)
@@ -86,6 +87,7 @@ static void entry_destroy(struct entry *entry)
 	free((char *)entry->row.alloc);
 	free((char *)entry->row.message);
 	free(entry->user_key);
+	free(entry->changed_spec);
 	free(entry);
 }
 
@@ -135,6 +137,8 @@ static int insert(struct memory_store *memory, const struct store_row *row, uint
 		return err_set(err, -EEXIST, "store: uid %" PRIu32 " has a job with key %s already",
 			       row->job.uid, row->key);
 	entry = entry_create(row, revision);
+	if (!row->owner && i > 0) /* it was split from the one before it */
+		entry->changed_spec = dup_or_null(memory->entries[i - 1]->changed_spec);
 	xgrow(&memory->entries, &memory->capacity, memory->n_entries + 1, sizeof(struct entry *));
 	memmove(&memory->entries[i + 1], &memory->entries[i],
 		(memory->n_entries - i) * sizeof(struct entry *));
@@ -188,15 +192,21 @@ static void add_event(struct memory_store *memory, const struct store_event *eve
 	};
 }
 
-static void update(struct memory_store *memory, const struct store_row *row, uint64_t revision)
+/* Another spec for a job; for tasks of an array, one of their own. */
+static void write_spec(struct memory_store *memory, const struct store_row *row)
 {
 	struct entry *entry = find_entry(memory, row->job.id);
+	const char **spec = row->job.array ? (const char **)&entry->changed_spec : &entry->row.spec;
 
-	set_changing(&entry->row, row, revision);
-	if (!row->spec)
-		return;
-	free((char *)entry->row.spec);
-	entry->row.spec = xstrdup(row->spec);
+	free((char *)*spec);
+	*spec = xstrdup(row->spec);
+}
+
+static void update(struct memory_store *memory, const struct store_row *row, uint64_t revision)
+{
+	set_changing(&find_entry(memory, row->job.id)->row, row, revision);
+	if (row->spec)
+		write_spec(memory, row);
 }
 
 static void set_drain(struct memory_store *memory, const struct store_drain *drain)
@@ -235,9 +245,12 @@ static int memory_commit(struct store *store, const struct store_batch *batch,
 			take_back(memory, batch->inserts[--inserted].job.id);
 		return r;
 	}
-	for (size_t i = 0; i < batch->n_inserts; i++)
+	for (size_t i = 0; i < batch->n_inserts; i++) {
 		if (store_last_task(&batch->inserts[i].job) > memory->last_id)
 			memory->last_id = store_last_task(&batch->inserts[i].job);
+		if (batch->inserts[i].spec && !batch->inserts[i].owner)
+			write_spec(memory, &batch->inserts[i]);
+	}
 	for (size_t i = 0; i < batch->n_updates; i++)
 		update(memory, &batch->updates[i], revision);
 	for (size_t i = 0; i < batch->n_events; i++)
@@ -248,15 +261,14 @@ static int memory_commit(struct store *store, const struct store_batch *batch,
 	return 0;
 }
 
-/* What a task of an array has in common with the first of them. */
-static void share_spec(const struct memory_store *memory, struct store_row *row)
+/* Of a task of an array: what it has in common with the first of them, unless it was changed. */
+static void fill_in_spec(const struct memory_store *memory, const struct entry *entry,
+			 struct store_row *row)
 {
-	const struct entry *first = row->job.array ? find_entry(memory, row->job.array) : NULL;
+	const struct entry *first = row->job.array ? find_entry(memory, row->job.array) : entry;
 
-	if (first && !row->spec)
-		row->spec = first->row.spec;
-	if (first && !row->owner)
-		row->owner = first->row.owner;
+	row->spec = entry->changed_spec ? entry->changed_spec : first->row.spec;
+	row->owner = first->row.owner;
 }
 
 static int memory_walk(struct store *store, const struct store_filter *filter, store_row_fn *fn,
@@ -274,7 +286,7 @@ static int memory_walk(struct store *store, const struct store_filter *filter, s
 		if (!store_filter_matches(filter, &row.job))
 			continue;
 		if (filter->with_spec)
-			share_spec(memory, &row);
+			fill_in_spec(memory, memory->entries[at], &row);
 		else
 			row.spec = row.owner = NULL;
 		r = fn(ctx, &row);

@@ -27,6 +27,9 @@ enum statement {
 	STMT_UPDATE_JOB,
 	STMT_INSERT_SPEC,
 	STMT_UPDATE_SPEC,
+	STMT_CHANGE_SPEC,
+	STMT_SET_CHANGED,
+	STMT_INHERIT_CHANGED,
 	STMT_INSERT_EVENT,
 	STMT_UPDATE_META,
 	STMT_FIND_KEY,
@@ -37,10 +40,13 @@ static const char *const texts[STMT_COUNT] = {
 	[STMT_BEGIN] = "BEGIN IMMEDIATE",
 	[STMT_COMMIT] = "COMMIT",
 	[STMT_INSERT_SPEC] = "INSERT INTO spec (job, spec, owner) VALUES (?1, ?2, ?3)",
-	/* A task of an array has its own from then on. */
-	[STMT_UPDATE_SPEC] = "INSERT INTO spec (job, spec, owner) SELECT ?1, ?2, owner FROM spec "
-			     "WHERE job IN (?1, (SELECT array FROM job WHERE id = ?1)) LIMIT 1 "
-			     "ON CONFLICT (job) DO UPDATE SET spec = excluded.spec",
+	[STMT_UPDATE_SPEC] = "UPDATE spec SET spec = ?2 WHERE job = ?1",
+	[STMT_CHANGE_SPEC] = "INSERT INTO changed_spec (spec) VALUES (?1)",
+	[STMT_SET_CHANGED] = "UPDATE job SET changed_spec = last_insert_rowid() WHERE id = ?1",
+	/* The row before it in its array is the one that it was split from. */
+	[STMT_INHERIT_CHANGED] =
+		"UPDATE job SET changed_spec = (SELECT changed_spec FROM job WHERE id < ?1 "
+		"ORDER BY id DESC LIMIT 1) WHERE id = ?1",
 	[STMT_INSERT_EVENT] = "INSERT INTO event (job, revision, n, time_ns, event, detail) "
 			      "VALUES (?1, ?2, ?3, nullif(?4, 0), ?5, nullif(?6, ''))",
 	[STMT_UPDATE_META] = "UPDATE meta SET last_id = ?1, revision = ?2",
@@ -113,14 +119,26 @@ static int run_row(struct sqlite_store *sqlite, enum statement which, const stru
 	return r;
 }
 
-/* Another spec for a job; for a task of an array, one of its own. */
+static int run_on_job(struct sqlite_store *sqlite, enum statement which, uint64_t job,
+		      struct err *err)
+{
+	sqlite3_bind_int64(sqlite->stmts[which], 1, (int64_t)job);
+	return run(sqlite, which, err);
+}
+
+/* Another spec for a job; for tasks of an array, one of their own. */
 static int write_spec(struct sqlite_store *sqlite, const struct store_row *row, struct err *err)
 {
-	sqlite3_stmt *spec = sqlite->stmts[STMT_UPDATE_SPEC];
+	sqlite3_stmt *change = sqlite->stmts[STMT_CHANGE_SPEC];
+	int r;
 
-	sqlite3_bind_int64(spec, 1, (int64_t)row->job.id);
-	sqlite3_bind_text(spec, 2, row->spec, -1, SQLITE_STATIC);
-	return run(sqlite, STMT_UPDATE_SPEC, err);
+	if (!row->job.array) {
+		sqlite3_bind_text(sqlite->stmts[STMT_UPDATE_SPEC], 2, row->spec, -1, SQLITE_STATIC);
+		return run_on_job(sqlite, STMT_UPDATE_SPEC, row->job.id, err);
+	}
+	sqlite3_bind_text(change, 1, row->spec, -1, SQLITE_STATIC);
+	r = run(sqlite, STMT_CHANGE_SPEC, err);
+	return r < 0 ? r : run_on_job(sqlite, STMT_SET_CHANGED, row->job.id, err);
 }
 
 static int insert(struct sqlite_store *sqlite, const struct store_row *row, uint64_t revision,
@@ -129,14 +147,29 @@ static int insert(struct sqlite_store *sqlite, const struct store_row *row, uint
 	sqlite3_stmt *spec = sqlite->stmts[STMT_INSERT_SPEC];
 	int r = run_row(sqlite, STMT_INSERT_JOB, row, revision, err);
 
-	if (r < 0 || !row->spec)
+	if (r < 0)
 		return r;
 	if (!row->owner)
-		return write_spec(sqlite, row, err);
+		return run_on_job(sqlite, STMT_INHERIT_CHANGED, row->job.id, err);
 	sqlite3_bind_int64(spec, 1, (int64_t)row->job.id);
 	sqlite3_bind_text(spec, 2, row->spec, -1, SQLITE_STATIC);
 	sqlite3_bind_text(spec, 3, row->owner, -1, SQLITE_STATIC);
 	return run(sqlite, STMT_INSERT_SPEC, err);
+}
+
+/* New parts of an array inherit what they were split from first; then they may have been changed.
+ */
+static int insert_all(struct sqlite_store *sqlite, const struct store_batch *batch,
+		      uint64_t revision, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < batch->n_inserts && r == 0; i++)
+		r = insert(sqlite, &batch->inserts[i], revision, err);
+	for (size_t i = 0; i < batch->n_inserts && r == 0; i++)
+		if (batch->inserts[i].spec && !batch->inserts[i].owner)
+			r = write_spec(sqlite, &batch->inserts[i], err);
+	return r;
 }
 
 static int update(struct sqlite_store *sqlite, const struct store_row *row, uint64_t revision,
@@ -175,8 +208,8 @@ static int write_batch(struct sqlite_store *sqlite, const struct store_batch *ba
 	sqlite3_stmt *meta = sqlite->stmts[STMT_UPDATE_META];
 	int r = run(sqlite, STMT_BEGIN, err);
 
-	for (size_t i = 0; i < batch->n_inserts && r == 0; i++)
-		r = insert(sqlite, &batch->inserts[i], revision, err);
+	if (r == 0)
+		r = insert_all(sqlite, batch, revision, err);
 	for (size_t i = 0; i < batch->n_updates && r == 0; i++)
 		r = update(sqlite, &batch->updates[i], revision, err);
 	for (size_t i = 0; i < batch->n_events && r == 0; i++)
@@ -287,12 +320,10 @@ static void walk_sql(const struct store_filter *filter, struct buf *sql)
 	buf_puts(sql, "SELECT ");
 	sqlite_row_columns(sql);
 	if (filter->with_spec)
-		buf_puts(sql,
-			 ", coalesce(own.spec, shared.spec), coalesce(own.owner, shared.owner)");
+		buf_puts(sql, SQLITE_ROW_SPEC);
 	buf_printf(sql, " FROM %s", walk_paths[path].from);
 	if (filter->with_spec)
-		buf_puts(sql, " LEFT JOIN spec AS own ON own.job = job.id"
-			      " LEFT JOIN spec AS shared ON shared.job = job.array");
+		buf_puts(sql, SQLITE_ROW_SPEC_FROM);
 	buf_printf(sql, " WHERE id BETWEEN " FIRST_ROW " AND ?2%s ORDER BY id %s",
 		   walk_paths[path].where, filter->newest_first ? "DESC" : "ASC");
 }

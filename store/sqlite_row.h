@@ -14,6 +14,15 @@ void sqlite_row_update_sql(struct buf *sql);
 /* Append the columns, comma-separated, in the order in which sqlite_row_read() expects them. */
 void sqlite_row_columns(struct buf *sql);
 
+/* What follows them for a row's spec and owner, and what follows FROM job for these. Of a spec that
+ * is gone, NULL. */
+#define SQLITE_ROW_SPEC                                                                  \
+	", CASE WHEN job.changed_spec IS NULL THEN spec.spec ELSE changed_spec.spec END" \
+	", spec.owner"
+#define SQLITE_ROW_SPEC_FROM                                        \
+	" LEFT JOIN spec ON spec.job = coalesce(job.array, job.id)" \
+	" LEFT JOIN changed_spec ON changed_spec.number = job.changed_spec"
+
 /* How many columns those are: what follows them in a result has this index and up. */
 int sqlite_row_n_columns(void);
 

@@ -29,13 +29,14 @@ struct store_row {
 	 */
 	struct job job;
 	const char *name;
-	const char *spec;    /* jobspec as JSON; NULL in an update: unchanged; NULL in listings. In
-				an insert of a task of an array, NULL: that of the array's first, as
-				is an owner that is NULL */
-	const char *owner;   /* credentials to run with, as JSON; written once; NULL elsewhere */
-	const char *key;     /* the submitter's key, unique per uid; NULL: none. Written once */
-	const char *alloc;   /* JSON, "" when it holds nothing */
-	const char *message; /* a sentence about its end or its last attempt; "" */
+	const char *spec;  /* jobspec as JSON; NULL in an update: unchanged; NULL in listings. In
+			      an insert of a further part of an array, NULL: that of the part
+			      before it, which it was split from */
+	const char *owner; /* credentials to run with, as JSON; written once, with an array's first
+			      part for all; NULL elsewhere */
+	const char *key;   /* the submitter's key, unique per uid; NULL: none. Written once */
+	const char *alloc; /* JSON, "" when it holds nothing */
+	const char *message;	    /* a sentence about its end or its last attempt; "" */
 	char boot_id[BOOT_ID_SIZE]; /* of the machine when it was last started; "" before */
 	struct usage usage;	    /* of its GPUs, by its last attempt */
 };

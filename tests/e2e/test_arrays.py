@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Arrays, dependencies, limits and preemption, through the whole house."""
+import json
+import os
+import signal
+
 import pytest
+
+from harness import UnixConnection
 
 pytestmark = pytest.mark.sanitize
 
@@ -50,6 +56,50 @@ def test_parts_of_an_array_go_their_own_ways(tgpu_factory):
     assert [(entry["id"], entry["n_tasks"], entry["state"]) for entry in cancelled] == [(job + 20, 10, "cancelled")]
 
 
+def test_a_changed_part_keeps_its_own_spec(tgpu_factory, tmp_path):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    job = tgpu.submit("--array", "0-7", "--gpus", "1", "--hold", "--output", str(tmp_path / "old.%a"), "--", "true")
+    changes = {"first": f"{job}", "some": f"{job + 2}-{job + 5}"}
+    for name, ids in changes.items():
+        assert tgpu.cli("update", ids, "--output", str(tmp_path / f"{name}.%a")).returncode == 0
+    assert tgpu.cli("update", f"{job + 4}-{job + 5}", "--name", "later").returncode == 0
+    tgpu.kill9()
+    tgpu.start()
+    want = {"first.0", "old.1", "some.2", "some.3", "some.4", "some.5", "old.6", "old.7"}
+    names = ["true", "true", "true", "true", "later", "later", "true", "true"]
+    for when in ("before", "after"):
+        shown = [tgpu.job(job + i) for i in range(8)]
+        assert {entry["output"].rpartition("/")[2] for entry in shown} == want, when
+        assert [(entry["name"], entry["spec"]["name"]) for entry in shown] == [(name, name) for name in names], when
+        tgpu.cli("release", f"{job}-{job + 7}")
+        assert tgpu.cli("wait", f"{job}-{job + 7}").returncode == 0
+    assert {path.name for path in tmp_path.iterdir()} == want
+
+
+def test_an_array_submitted_twice_is_one(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1", config="max_jobs_per_user = 12\n")
+    spec = {"command": ["true"], "cwd": "/", "env": {}, "array": "0-3,7-9", "unique": True, "name": "one", "hold": True}
+    first = [tgpu.api("POST", "/v1/jobs", spec, {"Idempotency-Key": "k"}) for _ in range(2)]
+    assert [(status, job["id"], job["n_jobs"], job["n_tasks"]) for status, job in first] == [(201, 1, 7, 4), (200, 1, 7, 4)]
+    tgpu.cli("cancel", "1-5")
+    for headers in ({}, {"Idempotency-Key": "k"}):  # by its name, by its key
+        status, job = tgpu.api("POST", "/v1/jobs", spec, headers)
+        assert (status, job["id"], job["n_jobs"], job["state"]) == (200, 1, 7, "cancelled")
+    refused = tgpu.api("POST", "/v1/jobs", {**spec, "name": "more", "array": "1-11"})
+    assert refused[0] == 503 and "you have 2 jobs" in refused[1]["error"]
+    assert tgpu.api("POST", "/v1/jobs", {**spec, "name": "more", "array": "1-10"})[0] == 201
+
+
+def test_each_part_of_an_array_is_acted_on_once(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    job = tgpu.submit("--array", "0-99", "--gpus", "1", "--hold", "--", "true")
+    tgpu.submit("--hold", "--", "true")
+    _, answer = tgpu.api("POST", "/v1/jobs/cancel", {"ids": f"{job + 10}-{job + 19}"})
+    assert [(result["id"], result["n_tasks"]) for result in answer["results"]] == [(job + 10, 10)]
+    _, answer = tgpu.api("POST", "/v1/jobs/hold", {"ids": f"{job + 12}"})
+    assert [(result["id"], result["status"]) for result in answer["results"]] == [(job + 12, 409)]
+
+
 def test_a_large_array_is_one_entry(tgpu_factory):
     tgpu = tgpu_factory(gpus="simulated:1")
     job = tgpu.submit("--array", "0-499999", "--gpus", "1", "--hold", "--", "true")
@@ -95,6 +145,58 @@ def test_a_dependency_on_a_retried_job_waits_for_its_last_attempt(tgpu_factory):
     child = tgpu.submit("--after", str(parent), "--", "true")
     assert tgpu.wait(child)["state"] == "finished"
     assert tgpu.job(parent)["attempt"] == 2
+
+
+def test_a_dependency_that_ends_while_no_daemon_runs(tgpu_factory, tmp_path):
+    tgpu = tgpu_factory()
+    os.mkfifo(tmp_path / "gate")
+    parent = tgpu.submit("--", f"cmd=cat {tmp_path}/gate; exit 3")
+    good = tgpu.submit("--after", f"afternotok:{parent}", "--", "true")
+    bad = tgpu.submit("--after", f"afterok:{parent}", "--cancel-if-never", "--", "true")
+    other = tgpu.submit("--after", f"afterany:{parent}-{parent}", "--", "true")
+    tgpu.wait_for_state(parent, "running")
+    tgpu.kill9()
+    (tmp_path / "gate").open("w", encoding="ascii").close()  # returns once the job has opened it
+    status = tgpu.state / "jobs" / f"{parent}.1" / "status"
+    while not status.exists():
+        os.sched_yield()
+    tgpu.start()
+    assert [tgpu.wait(job)["state"] for job in (good, bad, other)] == ["finished", "cancelled", "finished"]
+
+
+def in_one_turn(tgpu, *requests):
+    """Send these so that one turn of the daemon takes them all in; their answers."""
+    connections = [UnixConnection(tgpu.socket) for _ in requests]
+    for connection in connections:  # known to the daemon before it is stopped
+        connection.request("GET", "/v1/status")
+        connection.getresponse().read()
+    tgpu.daemon.send_signal(signal.SIGSTOP)
+    try:
+        for connection, (verb, body) in zip(connections, requests):
+            connection.request("POST", f"/v1/jobs{verb}", json.dumps(body))
+    finally:
+        tgpu.daemon.send_signal(signal.SIGCONT)
+    answers = [json.loads(connection.getresponse().read()) for connection in connections]
+    for connection in connections:
+        connection.close()
+    return answers
+
+
+def test_an_end_and_what_is_done_to_its_dependents_in_one_turn(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    gate = tgpu.submit("--hold", "--", "true")
+    freed = tgpu.submit("--after", f"afterany:{gate}", "--", "true")
+    array = tgpu.submit("--after", f"afterany:{gate}", "--array", "0-2", "--", "true")
+    never = tgpu.submit("--after", f"afterok:{gate}", "--array", "0-2", "--cancel-if-never", "--", "true")
+    spec = {"command": ["true"], "cwd": "/", "env": {}, "after": f"afterany:{gate}"}
+    answers = in_one_turn(tgpu, ("", spec), ("/cancel", {"ids": str(gate)}),
+                          ("/update", {"ids": str(freed), "set": {"after": "none"}}),
+                          ("/hold", {"ids": str(array + 1)}), ("/hold", {"ids": str(never + 1)}), ("", spec))
+    late = [answers[0]["id"], answers[-1]["id"]]
+    assert [tgpu.wait(job)["state"] for job in (freed, array, array + 2, *late)] == ["finished"] * 5
+    assert [tgpu.wait(never + i)["state"] for i in range(3)] == ["cancelled"] * 3
+    tgpu.cli("release", str(array + 1))
+    assert tgpu.wait(array + 1)["state"] == "finished"
 
 
 @pytest.mark.parametrize("after", ["77", "afterok", "later:1", "afterok:1,,2", ""])
@@ -153,4 +255,20 @@ def test_starts_are_foretold(tgpu_factory):
     second = tgpu.submit("--gpus", "1", "--time", "2h", "--", "true")
     starts = [tgpu.job(job)["start_ms_estimated"] for job in (first, second)]
     assert 0 < starts[1] - starts[0] <= 30 * 60 * 1000 + 1000
+    shown = tgpu.cli("list", "--start").stdout.splitlines()
+    assert "START" in shown[0] and all(" - " not in line.split("queued")[1][:30] for line in shown[2:])
     assert "starts in about " in tgpu.cli("why", str(second)).stdout
+
+
+def test_a_restart_knows_how_long_running_jobs_will_take(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    taught = tgpu.submit("--gpus", "1", "--name", "known", "--", "true")
+    assert tgpu.wait(taught)["state"] == "finished"
+    running = tgpu.submit("--gpus", "1", "--name", "known", "--", "sleep", "1000")
+    waiting = tgpu.submit("--gpus", "1", "--", "true")
+    tgpu.wait_for_state(running, "running")
+    foretold = tgpu.job(waiting)["start_ms_estimated"]
+    assert foretold > tgpu.job(running)["start_ms"]
+    tgpu.kill9()
+    tgpu.start()
+    assert abs(tgpu.job(waiting)["start_ms_estimated"] - foretold) < 60000

@@ -23,7 +23,7 @@ from harness import PATIENCE, report
 KILLS = int(os.environ.get("TGPU_CRASH_KILLS", "30"))
 SECONDS = float(os.environ.get("TGPU_CRASH_SECONDS", "0"))
 SUBMITTERS = 6
-CONFIG = "max_jobs_per_user = 300\nprobe_timeout = 1s\nprobe_interval = 200ms\n"
+CONFIG = "max_jobs_per_user = 300\nprobe_timeout = 1s\nprobe_interval = 200ms\npreempt_immunity = 0\npreempt_restart = 0\n"
 PAGE = 10000  # jobs of one answer
 
 
@@ -40,19 +40,29 @@ class Load:
             thread.start()
 
     def work(self, number):
-        chance = random.Random(self.seed * SUBMITTERS + number)
+        chance, parent = random.Random(self.seed * SUBMITTERS + number), 0
         for count in itertools.count():
-            kind = chance.choices(["plain", "held", "endless", "deaf"], [80, 8, 8, 4])[0]
+            kind = chance.choices(["plain", "array", "held", "endless", "deaf"], [70, 10, 8, 8, 4])[0]
             milliseconds = "600000" if kind in ("endless", "deaf") else str(chance.randrange(30))
             code = str(chance.choice([0, 0, 0, 1, 7, 255]))
             spec = {"command": [*self.command, milliseconds, code, *(["deaf"] if kind == "deaf" else [])], "cwd": "/",
                     "env": {}, "num_gpus": chance.choice([0, 1, 1, 2, 4]), "requeue": chance.random() < 0.7,
-                    "hold": kind == "held", "grace": "100ms"}
+                    "hold": kind == "held", "grace": "100ms", "priority": chance.choice([0, 0, 5])}
+            spec["preemptible"] = spec["requeue"] and chance.random() < 0.5
+            if kind == "array":
+                spec |= {"array": chance.choice(["0-9", "1-3,7-9%2"]), "num_gpus": chance.choice([0, 1])}
+            if parent and chance.random() < 0.2:
+                spec |= {"after": f"{chance.choice(['afterok', 'afterany'])}:{parent}", "cancel_if_never": True}
             job = self.insist("/v1/jobs", spec, {"Idempotency-Key": f"{number}-{count}"})
             if job is None:
                 return
-            self.jobs[job["id"]] = (kind, spec)
-            if kind != "plain":
+            parent = job["id"] if kind == "plain" else 0
+            self.jobs |= {job["id"] + i: (kind, spec) for i in range(job["n_jobs"])}
+            if kind == "array":  # in its middle, wherever it has got to
+                middle = range(job["id"] + 2, job["id"] + 4)
+                self.jobs |= {task: ("cut", spec) for task in middle}
+                self.insist("/v1/jobs/cancel", {"ids": f"{middle[0]}-{middle[-1]}"})
+            elif kind != "plain":
                 self.stopped.wait(chance.random() * 0.2)
                 self.insist("/v1/jobs/release" if kind == "held" else "/v1/jobs/cancel", {"ids": str(job["id"])})
             if self.stopped.wait(0.02):
@@ -165,35 +175,50 @@ class Killer:
 
 
 def evidence_of(directory):
-    """What the jobs say: id -> the restart numbers of its starts, in order; and how often each came to its end."""
-    starts, ends = collections.defaultdict(list), collections.Counter()
-    for line in (directory / "log").read_text().splitlines():
+    """What the jobs say: id -> the restart numbers of its starts, in order; how often each came to its end; and the
+    numbers of all lines about it."""
+    starts, ends, lines = collections.defaultdict(list), collections.Counter(), collections.defaultdict(list)
+    for number, line in enumerate((directory / "log").read_text().splitlines()):
         words = line.split()
         assert words[0] != "overlap", f"two jobs had one GPU: {line}"
+        lines[int(words[1])].append(number)
         if words[0] == "start":
             starts[int(words[1])].append(int(words[2]))
         else:
             ends[int(words[1])] += 1
-    return starts, ends
+    return starts, ends, lines
 
 
 def all_jobs(tgpu, last):
     for first in range(1, last + 1, PAGE):
         status, answer = tgpu.api("GET", f"/v1/jobs?state=all&limit={PAGE}&ids={first}-{first + PAGE - 1}")
         assert status == 200 and not answer["more"], answer
-        yield from answer["jobs"]
+        for job in answer["jobs"]:
+            yield from ({**job, "id": job["id"] + i} for i in range(job["n_tasks"]))
+
+
+def check_order(job, spec, shown, lines):
+    """A job that depends on another: did it begin after the other's end, or never, by the rule?"""
+    rule, parent = spec["after"].split(":")
+    parent = int(parent)
+    if rule == "afterok" and shown[parent]["state"] != "finished":
+        assert shown[job]["state"] == "cancelled" and not lines[job], (shown[job], shown[parent])
+    elif lines[job] and lines[parent]:
+        assert lines[job][0] > lines[parent][-1], (shown[job], shown[parent])
 
 
 def check(kind, spec, shown, kills, starts, ends, log):
     """One job: its record against what it did and what was done to it."""
     assert starts == sorted(set(starts)), f"an attempt ran twice: {shown} {starts}"
-    assert len(starts) <= 1 + kills, f"it ran too often: {shown} {starts}"
+    assert len(starts) <= 1 + kills + shown["preempted"], f"it ran too often: {shown} {starts}"
     if shown["cause"] == "runner-lost":
         assert shown["state"] == "failed" and kills and not spec["requeue"], shown
         return "lost with its runner"
     if kind in ("endless", "deaf"):
         assert shown["state"] == "cancelled" and not ends, (shown, ends)
         return "cancelled"
+    if shown["state"] == "cancelled" and (kind == "cut" or "afterok" in spec.get("after", "")):
+        return "cut" if kind == "cut" else "never ran"
     code = int(spec["command"][3])
     assert shown["state"] == ("failed" if code else "finished") and shown["exit_code"] == code, shown
     assert shown["cause"] == "exit" and starts and ends, shown
@@ -202,7 +227,7 @@ def check(kind, spec, shown, kills, starts, ends, log):
     last = starts[-1]
     assert last == shown["attempt"] - 1, (shown, starts)
     whole = f"begin {shown['id']} {last}\nend {shown['id']} {last}\n"
-    assert log.endswith(whole) if kills else log == whole, (shown, log)
+    assert log.endswith(whole) if kills or shown["preempted"] else log == whole, (shown, log)
     return "ran again" if len(starts) > 1 else "ran once"
 
 
@@ -222,7 +247,7 @@ def test_kill_nine_at_random_instants(tgpu_factory, evidence, tmp_path, cgroup):
         load.stop()
     assert not load.wrong
     tgpu.wait_all([])
-    starts, ends = evidence_of(tmp_path)
+    starts, ends, lines = evidence_of(tmp_path)
     verdicts = collections.Counter()
     shown = {job["id"]: job for job in all_jobs(tgpu, max(load.jobs))}
     assert set(shown) == set(load.jobs) and set(starts) <= set(shown), "lost, or made of nothing"
@@ -230,6 +255,8 @@ def test_kill_nine_at_random_instants(tgpu_factory, evidence, tmp_path, cgroup):
         log = tgpu.state / "logs" / f"{job}.log"
         verdicts[check(kind, spec, shown[job], killer.runner_kills[job], starts[job], ends[job],
                        log.read_text() if log.exists() else "")] += 1
+        if "after" in spec:
+            check_order(job, spec, shown, lines)
     kills = ", ".join(f"{n} of a {who}" for who, n in killer.count.most_common())
     jobs = ", ".join(f"{n} {what}" for what, n in verdicts.most_common())
     report(f"crash, cgroup {cgroup}: {sum(killer.count.values())} kills ({kills}); {len(shown)} jobs ({jobs}); "

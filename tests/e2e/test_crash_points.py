@@ -78,12 +78,19 @@ class Work:
         stopped = self.submit("stopped", 60000)
         held = self.submit("held", 1, hold=True)
         dropped = self.submit("dropped", 1, hold=True)
+        array = self.submit("array", 1, array="0-3", hold=True)
+        child = self.submit("child", 1, after=f"afterok:{array}-{array + 2}")
         self.until(stopped, ("running",))
         self.wait_for_start(stopped)  # which comes a moment after the exec
         self.order("cancel", stopped)
         self.order("release", held)
         self.order("cancel", dropped)
+        self.order("update", array + 1, set={"name": "changed"})
+        self.order("cancel", array + 3)
+        self.order("release", f"{array}-{array + 3}")
         want |= {stopped: ("cancelled", None, 1), held: ("finished", 0, 1), dropped: ("cancelled", None, 0)}
+        want |= {array: ("finished", 0, 1), array + 1: ("finished", 0, 1), array + 2: ("finished", 0, 1),
+                 array + 3: ("cancelled", None, 0), child: ("finished", 0, 1)}
         shown = {job: self.until(job, ("finished", "failed", "cancelled")) for job in want}
         return want, shown
 
@@ -141,4 +148,4 @@ def test_kill_nine_at_every_effect(tgpu_factory, evidence, tmp_path, function, s
         crashes += crashed
         if ALL and not crashed:
             break
-    report(f"crash points: {function} {side}: {crashes} kills, {6 * len(visited)} jobs, points {visited[0]} to {visited[-1]}")
+    report(f"crash points: {function} {side}: {crashes} kills, {11 * len(visited)} jobs, points {visited[0]} to {visited[-1]}")

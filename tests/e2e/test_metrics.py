@@ -119,15 +119,17 @@ def test_numbers_agree_with_what_happened(tgpu_factory):
     tgpu.submit("--begin", "now+1h", "--", "true")
     cancelled = tgpu.submit("--hold", "--", "true")
     tgpu.cli("cancel", str(cancelled))
+    array = tgpu.submit("--array", "1-5", "--hold", "--", "true")
+    tgpu.cli("cancel", f"{array}-{array + 4}")
     samples = parse(scrape(tgpu)[1])
     check_histograms(samples)
-    for result, n in (("finished", 1), ("exit", 1), ("signal", 1), ("launch", 1), ("cancelled", 1), ("oom", 0)):
+    for result, n in (("finished", 1), ("exit", 1), ("signal", 1), ("launch", 1), ("cancelled", 6), ("oom", 0)):
         assert value(samples, "tgpu_jobs_ended_total", result=result) == n, result
     for state, n in (("running", 1), ("queued", 3), ("held", 1), ("starting", 0), ("stopping", 0)):
         assert value(samples, "tgpu_jobs", state=state) == n, state
     for reason, n in (("resources", 2), ("held", 1), ("begin", 1), ("other", 0), ("unavailable", 0)):
         assert value(samples, "tgpu_queue_jobs", reason=reason) == n, reason
-    assert value(samples, "tgpu_job_submissions_total") == 10
+    assert value(samples, "tgpu_job_submissions_total") == 15
     assert value(samples, "tgpu_job_wait_seconds_count") == 4 and value(samples, "tgpu_job_run_seconds_count") >= 3
     assert value(samples, "tgpu_gpus", state="allocated") == 3 and value(samples, "tgpu_gpus", state="idle") == 1
     held = [dict(labels) for (name, labels) in samples if name == "tgpu_gpu_job_info"]

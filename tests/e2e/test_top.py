@@ -216,6 +216,20 @@ def test_an_unknown_terminal_is_an_error(busy, screen_factory):
 # what keys do
 
 @needs_tmux
+def test_keys_act_on_all_waiting_tasks_of_an_array(tgpu_factory, screen_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    tgpu.submit("--array", "0-98", "--hold", "--", "true")
+    screen = screen_factory(tgpu)
+    screen.wait_for("0 running, 99 waiting")
+    screen.wait_for(r"^. +1-99 true")
+    screen.keys("Tab", "c")
+    screen.wait_for(r"^cancel jobs 1-99\? y/n")
+    screen.keys("y")
+    screen.wait_for("^jobs 1-99 cancelled")
+    assert tgpu.job(50)["state"] == "cancelled"
+
+
+@needs_tmux
 def test_c_cancels_that_job_after_a_question(busy, screen_factory):
     screen = screen_factory(busy)
     screen.wait_for(r"^ +4 four")

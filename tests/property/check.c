@@ -46,7 +46,7 @@ void check_usage(struct run *run)
 	for (unsigned user = 0; user < NAIVE_USERS; user++) {
 		double *usage = &run->naive.usage[user], want = 0;
 
-		*usage = users_usage(run->sched->users, user, run->now);
+		*usage = users_usage(sched_users(run->sched), user, run->now);
 		for (unsigned i = 0; i < run->n_pieces; i++)
 			if (run->pieces[i].user == user)
 				want += worth(&run->pieces[i], run->now, run->test_case->half_life);
@@ -158,9 +158,17 @@ static void check_start(struct run *run, const struct decision *decision)
 		run->digest = run->digest * 31 + got.gpus[n];
 }
 
-/* Would the head fit if those leaving were gone, and those of whom `and` says so? */
+/* Will it be gone as soon as one that is told to go now? */
+static bool goes_anyway(const struct run *run, const struct naive_job *job)
+{
+	int64_t gone = run->now + run->test_case->preempt.grace_ns;
+
+	return job->leaving || (job->limit && job->start + job->limit <= gone);
+}
+
+/* Would the head fit if those who go anyway were gone, and those of whom `also` says so? */
 static bool fits_without(const struct run *run, const struct naive_job *head,
-			 bool (*and)(const struct run *run, const struct naive_job *job))
+			 bool (*also)(const struct run *run, const struct naive_job *job))
 {
 	static struct naive then;
 	struct naive_place unused;
@@ -168,7 +176,8 @@ static bool fits_without(const struct run *run, const struct naive_job *head,
 	then = run->naive;
 	for (unsigned i = 0; i < then.n_jobs; i++)
 		if (then.jobs[i].state == NAIVE_RUNNING &&
-		    (then.jobs[i].leaving || (and&&and(run, &run->naive.jobs[i]))))
+		    (goes_anyway(run, &run->naive.jobs[i]) ||
+		     (also && also(run, &run->naive.jobs[i]))))
 			naive_end(&then, &then.jobs[i]);
 	for (unsigned n = 0; n < then.n_nodes; n++)
 		for (unsigned i = 0; i < then.nodes[n].n; i++)
@@ -181,8 +190,9 @@ static bool yields(const struct run *run, const struct naive_job *job)
 {
 	const struct naive_job *head = run->beneficiary;
 
-	return job->state == NAIVE_RUNNING && job->preemptible && !job->leaving &&
-	       job->priority < head->priority && naive_ranks_before(&run->naive, head, job);
+	return job->state == NAIVE_RUNNING && job->preemptible && !goes_anyway(run, job) &&
+	       job->priority < head->priority &&
+	       naive_goes_before(&run->naive, head, job, run->now);
 }
 
 static bool is_victim(const struct run *run, const struct naive_job *job)
@@ -193,30 +203,6 @@ static bool is_victim(const struct run *run, const struct naive_job *job)
 static bool starts_soon(const struct run *run)
 {
 	return run->naive.shadow - run->now <= run->test_case->preempt.restart_ns;
-}
-
-static void check_preempt(struct run *run, const struct decision *decision)
-{
-	const struct preempt_params *params = &run->test_case->preempt;
-	struct naive_job *victim = &run->naive.jobs[decision->job - 1];
-	struct naive_place unused;
-
-	if (run->n_wave == 0) {
-		(void)naive_next(&run->naive, run->now, &unused);
-		run->beneficiary = run->naive.head;
-		if (!params->enabled || !run->naive.head || starts_soon(run) ||
-		    fits_without(run, run->naive.head, NULL))
-			break_off("job %" PRIu64 " is told to go for nothing", victim->id);
-	}
-	if (decision->beneficiary != run->beneficiary->id)
-		break_off("job %" PRIu64 " makes room for another than the head", victim->id);
-	if (!is_victim(run, victim))
-		break_off("job %" PRIu64 " is told to go, but need not", victim->id);
-	victim->leaving = true;
-	victim->leaves = run->now + params->grace_ns;
-	victim->gone = run->now + 1 + (int64_t)(victim->id * 7) % (2 * params->grace_ns + 1);
-	run->wave[run->n_wave++] = victim;
-	run->digest = (run->digest ^ victim->id) * 37;
 }
 
 /* With all victims gone the head fits, and not with one of them staying. */
@@ -236,6 +222,35 @@ static void check_wave(struct run *run)
 	}
 }
 
+static void check_preempt(struct run *run, const struct decision *decision)
+{
+	const struct preempt_params *params = &run->test_case->preempt;
+	struct naive_job *victim = &run->naive.jobs[decision->job - 1];
+	struct naive_place unused;
+
+	if (run->n_wave > 0 && decision->beneficiary != run->beneficiary->id) {
+		check_wave(run); /* its own limit holds that one back now: there is another head */
+		run->n_wave = 0;
+	}
+	if (run->n_wave == 0) {
+		run->wave_is_checked = false;
+		(void)naive_next(&run->naive, run->now, &unused);
+		run->beneficiary = run->naive.head;
+		if (!params->enabled || !run->naive.head || starts_soon(run) ||
+		    fits_without(run, run->naive.head, NULL))
+			break_off("job %" PRIu64 " is told to go for nothing", victim->id);
+	}
+	if (decision->beneficiary != run->beneficiary->id)
+		break_off("job %" PRIu64 " makes room for another than the head", victim->id);
+	if (!is_victim(run, victim))
+		break_off("job %" PRIu64 " is told to go, but need not", victim->id);
+	victim->leaving = true;
+	victim->leaves = run->now + params->grace_ns;
+	victim->gone = run->now + 1 + (int64_t)(victim->id * 7) % (2 * params->grace_ns + 1);
+	run->wave[run->n_wave++] = victim;
+	run->digest = (run->digest ^ victim->id) * 37;
+}
+
 void check_decision(struct run *run, const struct decision *decision)
 {
 	if (decision->kind == DECISION_PREEMPT) {
@@ -246,7 +261,7 @@ void check_decision(struct run *run, const struct decision *decision)
 	check_start(run, decision);
 }
 
-/* Whoever could make room for the head has been told to, or will lose his immunity in time. */
+/* Whoever could make room for the head has been told to, or will lose immunity in time. */
 static void check_nobody_was_spared(struct run *run)
 {
 	const struct preempt_params *params = &run->test_case->preempt;

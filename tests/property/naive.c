@@ -239,20 +239,20 @@ static int64_t rank(const struct naive *naive, const struct naive_job *job)
 	}
 }
 
-bool naive_ranks_before(const struct naive *naive, const struct naive_job *a,
-			const struct naive_job *b)
+static bool ranks_before(const struct naive *naive, const struct naive_job *a,
+			 const struct naive_job *b)
 {
 	if (rank(naive, a) != rank(naive, b))
 		return rank(naive, a) < rank(naive, b);
 	return a->submit != b->submit ? a->submit < b->submit : a->id < b->id;
 }
 
-static bool goes_before(const struct naive *naive, const struct naive_job *a,
-			const struct naive_job *b, int64_t now)
+bool naive_goes_before(const struct naive *naive, const struct naive_job *a,
+		       const struct naive_job *b, int64_t now)
 {
 	double x = score(naive, a, now), y = score(naive, b, now);
 
-	return x < y || (x <= y && naive_ranks_before(naive, a, b));
+	return x < y || (x <= y && ranks_before(naive, a, b));
 }
 
 /* The same when the shortest goes first. */
@@ -261,7 +261,7 @@ static bool is_shorter(const struct naive *naive, const struct naive_job *a,
 {
 	if (estimate(a) != estimate(b))
 		return estimate(a) < estimate(b);
-	return goes_before(naive, a, b, now);
+	return naive_goes_before(naive, a, b, now);
 }
 
 bool naive_waits(const struct naive_job *job, int64_t now)
@@ -297,7 +297,7 @@ unsigned naive_ahead(const struct naive *naive, const struct naive_job *job, int
 
 	for (unsigned i = 0; i < naive->n_jobs; i++)
 		count += naive_waits(&naive->jobs[i], now) &&
-			 goes_before(naive, &naive->jobs[i], job, now);
+			 naive_goes_before(naive, &naive->jobs[i], job, now);
 	return count;
 }
 
@@ -341,7 +341,7 @@ static struct naive_job *find_head(struct naive *naive, int64_t now, struct naiv
 {
 	struct naive_job *job = NULL;
 
-	while ((job = next_in_order(naive, job, now, goes_before))) {
+	while ((job = next_in_order(naive, job, now, naive_goes_before))) {
 		if (naive_place(naive, job, ret_place))
 			return job;
 		if (naive->mode == BACKFILL_GREEDY)
@@ -357,7 +357,7 @@ static struct naive_job *find_head(struct naive *naive, int64_t now, struct naiv
 
 struct naive_job *naive_next(struct naive *naive, int64_t now, struct naive_place *ret_place)
 {
-	before_fn *before = naive->shortest_passes ? is_shorter : goes_before;
+	before_fn *before = naive->shortest_passes ? is_shorter : naive_goes_before;
 	static struct naive then;
 	struct naive_job *job;
 

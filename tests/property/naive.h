@@ -55,6 +55,7 @@ struct naive_job {
 	int64_t start;
 	bool leaving;	      /* was told to make room */
 	int64_t leaves, gone; /* by then, as is planned; really */
+	unsigned preempted;   /* how often */
 	unsigned piece;	      /* of the books of who used what: its own, of this run */
 	int turn;	      /* how many had been started when it was */
 	struct naive_place place;
@@ -107,9 +108,9 @@ void naive_end(struct naive *naive, struct naive_job *job);
 /* Is it kept back by its user's limits or its array's? */
 enum sched_bound naive_bound(const struct naive *naive, const struct naive_job *job);
 
-/* Does a stand before b in the queue, whatever the time: by rank, submit and id? */
-bool naive_ranks_before(const struct naive *naive, const struct naive_job *a,
-			const struct naive_job *b);
+/* Does a go before b at this time? */
+bool naive_goes_before(const struct naive *naive, const struct naive_job *a,
+		       const struct naive_job *b, int64_t now);
 
 /* Does it wait for nothing but resources and limits? */
 bool naive_waits(const struct naive_job *job, int64_t now);

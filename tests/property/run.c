@@ -50,7 +50,7 @@ static void run_init(struct run *run, const struct test_case *test_case, bool di
 	run->type_ids[1] = ledger_intern_type(sched_ledger(run->sched), "type1");
 	run->type_ids[2] = ledger_intern_type(sched_ledger(run->sched), "type2");
 	for (uint32_t user = 0; user < NAIVE_USERS; user++)
-		users_set_weight(run->sched->users, user, 1 + user);
+		users_set_weight(sched_users(run->sched), user, 1 + user);
 	for (uint32_t n = 0; n < run->naive.n_nodes; n++) {
 		ledger_add_node(sched_ledger(run->sched), "node", run->naive.nodes[n].cpus, 0);
 		tell_node(run, n);
@@ -123,7 +123,6 @@ static void pass(struct run *run)
 	litter(run);
 	check_usage(run);
 	run->n_wave = 0;
-	run->wave_is_checked = false;
 	sched_pass(run->sched, run->now, &decisions);
 	for (size_t i = 0; i < decisions.n; i++)
 		check_decision(run, &decisions.items[i]);
@@ -145,11 +144,16 @@ static void end_job(struct run *run, struct naive_job *job)
 	naive_end(&run->naive, job);
 }
 
+/* As often as a job makes room. Without such a bound two that are held to limits of their users can
+ * take turns for ever. */
+#define PATIENCE 5
+
 /* It has made room, and waits again. */
 static void requeue(struct run *run, struct naive_job *job)
 {
 	end_job(run, job);
 	job->state = NAIVE_WAITING;
+	job->preemptible = ++job->preempted < PATIENCE;
 	job->entry = NAIVE_JOBS + job->id; /* no longer one of its array's */
 	job->tasks = 1;
 	enqueue(run, (unsigned)(job->id - 1));

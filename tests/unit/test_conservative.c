@@ -64,6 +64,8 @@ static void test_a_late_end_does_not_change_the_order(void **state)
 	submit(&f, 3, 1, 0, 10);
 	expect_at(&f, 1, "1");
 	expect_at(&f, 12, ""); /* overdue */
+	expect_promise(&f, 2, S(12) + 1);
+	expect_promise(&f, 3, S(22) + 1);
 	end_at(&f, 13, 1);
 	expect_at(&f, 13, "2");
 	expect_promise(&f, 3, S(23));
@@ -117,7 +119,23 @@ static void test_a_prediction_that_is_outlived(void **state)
 	finish(&f);
 }
 
-/* Who is kept back by his own limit keeps nobody else back. */
+/* It ends before its new time: what the plan gives back is what the plan holds. */
+static void test_a_prediction_outlived_by_a_little(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	open_conservative(&f, 1);
+	submit_predicted(&f, 1, S(1800));
+	expect_at(&f, 1, "1");
+	expect_at(&f, 1801, "");
+	end_at(&f, 1802, 1);
+	submit(&f, 2, 1, 0, 10);
+	expect_at(&f, 1802, "2");
+	finish(&f);
+}
+
+/* Who is kept back by a limit of their own keeps nobody else back. */
 static void test_own_limits_block_nobody(void **state)
 {
 	struct sched_config config = {.policy = &policy_fifo,
@@ -141,6 +159,37 @@ static void test_own_limits_block_nobody(void **state)
 	expect_at(&f, 2, "5");
 	end_at(&f, 3, 1);
 	expect_at(&f, 3, "2");
+	finish(&f);
+}
+
+/* A promise that falls to its own limit is for those before it in the order too. */
+static void test_what_a_bound_job_had_is_for_all(void **state)
+{
+	struct sched_config config = {.policy = &policy_priority,
+				      .backfill = BACKFILL_CONSERVATIVE,
+				      .user_limits.max_jobs = 1};
+	struct fixture f;
+	struct job job;
+
+	(void)state;
+	open_with(&f, &config);
+	cluster_add(sched_ledger(f.sched), 2, 16, 0, NULL);
+	submit(&f, 1, 1, 0, 100);
+	job = cluster_job(2, 2, S(1), 0);
+	job.uid = 7;
+	sched_enqueue(f.sched, &job, 1);
+	expect_at(&f, 1, "1");
+	expect_promise(&f, 2, S(101));
+	job = cluster_job(3, 2, S(1), S(100));
+	job.uid = 8;
+	job.priority = 9;
+	sched_enqueue(f.sched, &job, 1); /* after job 2, whose end nobody knows */
+	job = cluster_job(4, 0, S(1), S(1000));
+	job.uid = 7;
+	sched_enqueue(f.sched, &job, 1); /* brings user 7 to his limit */
+	expect_at(&f, 1, "4");
+	end_at(&f, 50, 1);
+	expect_at(&f, 50, "3");
 	finish(&f);
 }
 
@@ -334,7 +383,9 @@ int main(void)
 		cmocka_unit_test(test_a_late_end_does_not_change_the_order),
 		cmocka_unit_test(test_an_end_told_late_without_a_pass_between),
 		cmocka_unit_test(test_a_prediction_that_is_outlived),
+		cmocka_unit_test(test_a_prediction_outlived_by_a_little),
 		cmocka_unit_test(test_own_limits_block_nobody),
+		cmocka_unit_test(test_what_a_bound_job_had_is_for_all),
 		cmocka_unit_test(test_arrays_are_promised_task_by_task),
 		cmocka_unit_test(test_arrays_without_a_limit_fill_the_machine),
 		cmocka_unit_test(test_a_cancelled_job_makes_room_for_those_behind),

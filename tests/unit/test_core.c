@@ -322,6 +322,33 @@ static void test_adopt_and_release(void **state)
 	finish(&f);
 }
 
+/* At a restart running jobs are known before the machine is. */
+static void test_adopted_jobs_are_charged_for_what_they_hold(void **state)
+{
+	const struct sched_config config = {.policy = &policy_fair};
+	struct sched *sched = sched_create(&config);
+	struct allocation_part part = {.gpus = 0x3};
+	struct job job = cluster_job(7, 2, S(1), 0);
+	uint32_t node = ledger_add_node(sched_ledger(sched), "here", 0, 0);
+
+	(void)state;
+	job.state = JOB_RUNNING;
+	job.uid = 7;
+	job.place_ns = job.start_ns = S(10);
+	job.alloc = (struct allocation){&part, 1};
+	sched_adopt(sched, &job);
+	ledger_set_gpus(sched_ledger(sched), node, xcalloc(4, sizeof(struct node_gpu)), 4,
+			cluster_flat(4));
+	assert_true(users_usage(sched_users(sched), 7, S(20)) < 0.1);
+	sched_measure_shares(sched, S(20));
+	assert_float_equal(users_usage(sched_users(sched), 7, S(20)), 5, 1e-9); /* half, for 10 s */
+	sched_measure_shares(sched, S(30));
+	assert_float_equal(users_usage(sched_users(sched), 7, S(40)), 15, 1e-9);
+	sched_release(sched, 7, S(40));
+	assert_float_equal(users_usage(sched_users(sched), 7, S(50)), 15, 1e-9);
+	sched_destroy(sched);
+}
+
 static void test_dgx1v_gets_pairs_and_quads(void **state)
 {
 	struct sched_config config = {.policy = &policy_fifo, .backfill = BACKFILL_EASY};
@@ -449,6 +476,7 @@ int main(void)
 		cmocka_unit_test(test_begin_times),
 		cmocka_unit_test(test_dequeued_jobs_do_not_start),
 		cmocka_unit_test(test_adopt_and_release),
+		cmocka_unit_test(test_adopted_jobs_are_charged_for_what_they_hold),
 		cmocka_unit_test(test_dgx1v_gets_pairs_and_quads),
 		cmocka_unit_test(test_ahead_counts_those_that_go_first),
 		cmocka_unit_test(test_impossible_requests_on_one_node),

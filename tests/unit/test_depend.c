@@ -22,7 +22,7 @@ static void expect_end(struct depend *depend, uint64_t parent, bool ok, const ch
 {
 	struct told told = {0};
 
-	depend_end(depend, parent, ok, note, &told);
+	depend_end(depend, parent, parent, ok, note, &told);
 	assert_string_equal(told.text, want);
 }
 
@@ -76,6 +76,22 @@ static void test_a_range_waits_for_all(void **state)
 	expect_end(depend, 3, true, "");
 	assert_int_equal(depend_state(depend, 9), DEPEND_WAITS);
 	expect_end(depend, 5, true, "9=met ");
+	depend_destroy(depend);
+}
+
+/* The tasks of an array that are cancelled together end at once. */
+static void test_a_range_that_ends_at_once(void **state)
+{
+	struct depend *depend = depend_create();
+	struct told told = {0};
+
+	(void)state;
+	add(depend, 7, DEPEND_ANY, 3, 5);
+	add(depend, 8, DEPEND_NOT_OK, 5, 6);
+	add(depend, 9, DEPEND_OK, 1, 2);
+	depend_end(depend, 2, 5, false, note, &told);
+	assert_string_equal(told.text, "7=met 9=never ");
+	expect_end(depend, 6, false, "8=met ");
 	depend_destroy(depend);
 }
 
@@ -139,6 +155,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kinds_and_ends),
 		cmocka_unit_test(test_a_range_waits_for_all),
+		cmocka_unit_test(test_a_range_that_ends_at_once),
 		cmocka_unit_test(test_never_is_told_once),
 		cmocka_unit_test(test_several_edges_and_children),
 		cmocka_unit_test(test_what_is_settled_from_the_start),

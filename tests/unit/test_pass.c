@@ -171,6 +171,34 @@ static void test_no_preemption_when_it_is_off_or_greedy(void **state)
 	}
 }
 
+/* Under fair share it is who has used least that goes first, whatever the priorities: a victim who
+ * would go before the head again makes no room for it. */
+static void test_nobody_is_preempted_who_would_go_first_again(void **state)
+{
+	struct sched_config config = {
+		.policy = &policy_fair, .backfill = BACKFILL_EASY, .preempt.enabled = true};
+	struct fixture f;
+	struct job job;
+
+	(void)state;
+	open_with(&f, &config);
+	cluster_add(sched_ledger(f.sched), 1, 16, 0, NULL);
+	users_charge(sched_users(f.sched), 8, 1, S(1), S(1000));
+	f.now_ns = S(1000);
+	job = cluster_job(1, 1, f.now_ns, S(5000));
+	job.uid = 7;
+	job.preemptible = true;
+	sched_enqueue(f.sched, &job, 1);
+	expect_at(&f, 1000, "1");
+	job = cluster_job(2, 1, f.now_ns, S(5000));
+	job.uid = 8;
+	job.priority = 5;
+	sched_enqueue(f.sched, &job, 1);
+	expect_at(&f, 1500, "");   /* 500 s against 999 s */
+	expect_at(&f, 2500, "-1"); /* 1500 s */
+	finish(&f);
+}
+
 static const enum backfill_mode all_modes[] = {BACKFILL_NONE, BACKFILL_GREEDY, BACKFILL_EASY,
 					       BACKFILL_RESERVE, BACKFILL_CONSERVATIVE};
 
@@ -245,7 +273,7 @@ static void test_users_are_held_to_their_limits(void **state)
 	}
 }
 
-/* A start brings the head's user to his limit: then the head reserves nothing, and keeps nobody. */
+/* A start brings the head's user to the limit: then the head reserves nothing, and keeps nobody. */
 static void test_a_head_that_comes_to_its_limit(void **state)
 {
 	static const enum backfill_mode modes[] = {BACKFILL_EASY, BACKFILL_RESERVE};
@@ -295,6 +323,35 @@ static void test_the_second_reservation_holds(void **state)
 	finish(&f);
 }
 
+/* And with one it does not: only as many are reserved for as was said, tasks of an array too. */
+static void test_there_are_no_more_reservations(void **state)
+{
+	struct sched_config config = {
+		.policy = &policy_fifo, .backfill = BACKFILL_RESERVE, .reservations = 1};
+	struct job array;
+	struct fixture f;
+
+	(void)state;
+	open_with(&f, &config);
+	cluster_add(sched_ledger(f.sched), 4, 16, 0, NULL);
+	submit(&f, 1, 3, 0, 10);
+	submit(&f, 2, 2, 0, 10);
+	submit(&f, 3, 4, 0, 10);
+	submit(&f, 4, 1, 0, 30); /* beside job 2, in the way of job 3 */
+	expect_at(&f, 1, "1 4");
+	finish(&f);
+
+	open_with(&f, &config);
+	cluster_add(sched_ledger(f.sched), 4, 16, 0, NULL);
+	submit(&f, 1, 3, 0, 10);
+	array = cluster_job(2, 2, S(1), S(10)); /* there will be room for two tasks at 11 */
+	array.array = 2;
+	sched_enqueue(f.sched, &array, 2);
+	submit(&f, 4, 1, 0, 30); /* it leaves room for one */
+	expect_at(&f, 1, "1 4");
+	finish(&f);
+}
+
 /* A limit so long that its end cannot be written down is over "never". */
 static void test_a_limit_beyond_all_time(void **state)
 {
@@ -324,11 +381,13 @@ int main(void)
 		cmocka_unit_test(test_one_wave_is_enough),
 		cmocka_unit_test(test_two_heads_share_what_is_leaving),
 		cmocka_unit_test(test_only_the_head_makes_room),
+		cmocka_unit_test(test_nobody_is_preempted_who_would_go_first_again),
 		cmocka_unit_test(test_no_preemption_when_it_is_off_or_greedy),
 		cmocka_unit_test(test_an_array_runs_as_many_tasks_as_it_may),
 		cmocka_unit_test(test_users_are_held_to_their_limits),
 		cmocka_unit_test(test_a_head_that_comes_to_its_limit),
 		cmocka_unit_test(test_the_second_reservation_holds),
+		cmocka_unit_test(test_there_are_no_more_reservations),
 		cmocka_unit_test(test_a_limit_beyond_all_time),
 	};
 

@@ -12,12 +12,13 @@
 #define JOBS	 10
 #define NOW	 1000
 #define IMMUNITY 20
+#define GRACE	 3
 
 struct fixture {
 	struct ledger ledger;
 	struct running runnings[JOBS], *list[JOBS];
 	size_t n;
-	struct request request;
+	struct shape shape; /* of the job that asks */
 	struct preempt_request asked;
 	struct preempt_params params;
 };
@@ -33,10 +34,13 @@ struct answer {
 static void open_machine(struct fixture *f, size_t nodes, unsigned gpus, uint32_t cpus)
 {
 	*f = (struct fixture){
-		.params = {.enabled = true, .immunity_ns = IMMUNITY, .restart_ns = 5},
-		.asked = {.key = {.id = 1}, .priority = 5},
+		.params = {.enabled = true,
+			   .immunity_ns = IMMUNITY,
+			   .restart_ns = 5,
+			   .grace_ns = GRACE},
+		.asked = {.key = {.id = 1}, .priority = 5, .order.policy = &policy_fifo},
 	};
-	f->asked.request = &f->request;
+	f->asked.shape = &f->shape;
 	ledger_init(&f->ledger);
 	for (size_t i = 0; i < nodes; i++)
 		cluster_add(&f->ledger, gpus, cpus, 0, NULL);
@@ -111,11 +115,12 @@ static bool is_immune(const struct running *running)
 
 static bool yields(const struct fixture *f, const struct running *running)
 {
-	return running->preemptible && !running->leaving && running->priority < f->asked.priority &&
+	return running->preemptible && !running->leaving && running->end_ns > NOW + GRACE &&
+	       running->priority < f->asked.priority &&
 	       queue_key_compare(&f->asked.key, &running->key) < 0;
 }
 
-/* Would it fit with these gone, by index, and those that are leaving? */
+/* Would it fit with these gone, by index, and those that go anyway? */
 static bool fits_without(const struct fixture *f, unsigned gone)
 {
 	struct ledger scratch;
@@ -123,9 +128,9 @@ static bool fits_without(const struct fixture *f, unsigned gone)
 
 	ledger_scratch_init(&scratch, &f->ledger);
 	for (size_t i = 0; i < f->n; i++)
-		if (gone >> i & 1 || f->runnings[i].leaving)
+		if (gone >> i & 1 || f->runnings[i].leaving || f->runnings[i].end_ns <= NOW + GRACE)
 			ledger_give(&scratch, &f->runnings[i].alloc);
-	fits = placement_fits(&scratch, &f->request);
+	fits = placement_fits(&scratch, &f->shape.request);
 	ledger_scratch_finish(&scratch);
 	return fits;
 }
@@ -193,6 +198,8 @@ static void draw_jobs(struct fixture *f, uint32_t most_gpus, uint32_t most_cpus)
 		running->priority = (int32_t)draw(7);
 		running->leaving = draw(8) == 0;
 		if (draw(8) == 0)
+			running->end_ns = NOW + (int64_t)draw(6);
+		if (draw(8) == 0)
 			running->key.id = 0; /* before the job that asks */
 	}
 }
@@ -206,7 +213,7 @@ static void test_no_set_is_cheaper(void **state)
 		draw_seed(round);
 		open_machine(&f, 1 + draw(3), 1 + (unsigned)draw(8), 100);
 		draw_jobs(&f, 4, 0);
-		f.request.num_gpus = 1 + (uint32_t)draw(f.ledger.nodes[0].n_gpus);
+		f.shape.request.num_gpus = 1 + (uint32_t)draw(f.ledger.nodes[0].n_gpus);
 		check(&f, true);
 		close_machine(&f);
 	}
@@ -221,8 +228,8 @@ static void test_gangs_and_cpus(void **state)
 		draw_seed(round);
 		open_machine(&f, 1 + draw(3), 1 + (unsigned)draw(4), 1 + (uint32_t)draw(8));
 		draw_jobs(&f, 3, 4);
-		f.request.num_gpus = (uint32_t)draw(10);
-		f.request.cpus = (uint32_t)draw(8);
+		f.shape.request.num_gpus = (uint32_t)draw(10);
+		f.shape.request.cpus = (uint32_t)draw(8);
 		check(&f, false);
 		close_machine(&f);
 	}
@@ -237,11 +244,11 @@ static void test_the_cheapest_goes(void **state)
 	run_job(&f, 2, 0, 100); /* 10: 2 x 105 */
 	run_job(&f, 1, 0, 150); /* 11: 155 */
 	run_job(&f, 1, 0, 200); /* 12: 205 */
-	f.request.num_gpus = 1;
+	f.shape.request.num_gpus = 1;
 	expect_victims(&f, "11");
-	f.request.num_gpus = 2;
+	f.shape.request.num_gpus = 2;
 	expect_victims(&f, "10"); /* 210 against 360 */
-	f.request.num_gpus = 3;
+	f.shape.request.num_gpus = 3;
 	expect_victims(&f, "11 10");
 	close_machine(&f);
 }
@@ -252,7 +259,7 @@ static void test_who_need_not_go(void **state)
 
 	(void)state;
 	open_machine(&f, 1, 1, 16);
-	f.request.num_gpus = 1;
+	f.shape.request.num_gpus = 1;
 	expect_victims(&f, ""); /* nobody is in the way */
 	run_job(&f, 1, 0, IMMUNITY);
 	expect_victims(&f, "10");
@@ -267,6 +274,11 @@ static void test_who_need_not_go(void **state)
 	f.runnings[0].key.rank = 0;
 	f.runnings[0].leaving = true;
 	expect_victims(&f, "");
+	f.runnings[0].leaving = false;
+	f.runnings[0].end_ns = NOW + GRACE; /* it will be gone as soon by itself */
+	expect_victims(&f, "");
+	f.runnings[0].end_ns++;
+	expect_victims(&f, "10");
 	close_machine(&f);
 }
 
@@ -281,7 +293,7 @@ static void test_the_end_of_immunity_is_told(void **state)
 	run_job(&f, 1, 0, 5); /* the first to lose it */
 	run_job(&f, 1, 0, 19);
 	f.runnings[2].preemptible = false;
-	f.request.num_gpus = 1;
+	f.shape.request.num_gpus = 1;
 	answer = ask(&f);
 	assert_int_equal(answer.r, PREEMPT_NONE);
 	assert_int_equal(answer.immune_ns, NOW - 5 + IMMUNITY);
@@ -300,15 +312,15 @@ static void test_a_gang_over_nodes(void **state)
 	(void)state;
 	open_machine(&f, 2, 2, 16);
 	run_job(&f, 4, 0, 100);
-	f.request.num_gpus = 1;
+	f.shape.request.num_gpus = 1;
 	expect_victims(&f, "10");
-	f.request.num_gpus = 4;
+	f.shape.request.num_gpus = 4;
 	expect_victims(&f, "10");
 	close_machine(&f);
 	open_machine(&f, 2, 2, 16);
 	for (int i = 0; i < 4; i++)
 		run_job(&f, 1, 0, 100 + i);
-	f.request.num_gpus = 4;
+	f.shape.request.num_gpus = 4;
 	expect_victims(&f, "10 11 12 13");
 	f.runnings[3].preemptible = false;
 	expect_victims(&f, ""); /* not in part */
@@ -323,10 +335,10 @@ static void test_a_shortage_of_cpus(void **state)
 	open_machine(&f, 1, 4, 8);
 	run_job(&f, 0, 2, 100); /* cheap, and not enough */
 	run_job(&f, 1, 5, 200);
-	f.request.num_gpus = 1;
-	f.request.cpus = 5;
+	f.shape.request.num_gpus = 1;
+	f.shape.request.cpus = 5;
 	expect_victims(&f, "11"); /* who need not go stays */
-	f.request.cpus = 8;
+	f.shape.request.cpus = 8;
 	expect_victims(&f, "10 11");
 	close_machine(&f);
 }
@@ -340,9 +352,9 @@ static void test_a_gpu_that_is_being_cleaned(void **state)
 	open_machine(&f, 1, 2, 16);
 	run_job(&f, 1, 0, 100);
 	cluster_condition(&f.ledger, 0, 1, GPU_CLEANING, "");
-	f.request.num_gpus = 1;
+	f.shape.request.num_gpus = 1;
 	expect_victims(&f, "");
-	f.request.num_gpus = 2;
+	f.shape.request.num_gpus = 2;
 	expect_victims(&f, "10");
 	close_machine(&f);
 }

@@ -271,6 +271,56 @@ static void test_update_keeps_what_is_written_once(void **state)
 	assert_string_equal(buf_get(&got), buf_get(&want));
 }
 
+static struct store_row make_part(uint64_t id, uint32_t n_tasks, const char *spec)
+{
+	struct store_row row = make_row(id, JOB_QUEUED);
+
+	row.job.array = 1;
+	row.job.n_tasks = n_tasks;
+	row.spec = spec;
+	if (id > 1)
+		row.owner = NULL;
+	return row;
+}
+
+static int add_spec(void *ctx, const struct store_row *row)
+{
+	buf_printf(ctx, "%lu+%u:%s ", row->job.id, row->job.n_tasks, row->spec);
+	assert_non_null(row->owner);
+	return 0;
+}
+
+static void assert_specs(struct fixture *f, const char *want)
+{
+	struct store_filter all = {.uid = -1, .with_spec = true};
+	_cleanup_(buf_finish) struct buf specs = {0};
+
+	assert_int_equal(store_walk(f->store, &all, add_spec, &specs, NULL), 0);
+	assert_string_equal(buf_get(&specs), want);
+}
+
+/* Whatever is split off runs by what it was split from; whoever is changed is changed alone. */
+static void test_parts_of_an_array_and_their_specs(void **state)
+{
+	struct fixture *f = *state;
+	struct store_row whole = make_part(1, 9, "a"), first = make_part(1, 1, "b");
+	struct store_row rest[] = {make_part(2, 3, NULL), make_part(5, 5, "c")};
+	struct store_row middle = make_part(5, 2, NULL);
+	struct store_row behind[] = {make_part(7, 2, NULL), make_part(9, 1, "d")};
+	struct store_row again = make_part(2, 3, "e");
+
+	commit(f->store, &whole, 1, NULL, 0);
+	assert_specs(f, "1+9:a ");
+	commit(f->store, rest, 2, &first, 1);
+	assert_specs(f, "1+1:b 2+3:a 5+5:c ");
+	commit(f->store, behind, 2, &middle, 1);
+	assert_specs(f, "1+1:b 2+3:a 5+2:c 7+2:c 9+1:d ");
+	commit(f->store, NULL, 0, &again, 1);
+	again.spec = "f";
+	commit(f->store, NULL, 0, &again, 1);
+	assert_specs(f, "1+1:b 2+3:f 5+2:c 7+2:c 9+1:d ");
+}
+
 static void test_keys_are_unique_per_user(void **state)
 {
 	struct fixture *f = *state;
@@ -632,6 +682,7 @@ int main(void)
 		BOTH(test_rows_come_back_equal),
 		BOTH(test_each_commit_is_one_revision_more),
 		BOTH(test_update_keeps_what_is_written_once),
+		BOTH(test_parts_of_an_array_and_their_specs),
 		BOTH(test_keys_are_unique_per_user),
 		BOTH(test_refused_batches_leave_nothing),
 		BOTH(test_history_is_oldest_first),

@@ -85,6 +85,25 @@ static void test_lists(void **state)
 	top_model_finish(&model);
 }
 
+/* Tasks of an array that wait are one row, and as many jobs. */
+static void test_arrays(void **state)
+{
+	_cleanup_(buf_finish) struct buf text = {0};
+	_cleanup_(top_table_finish) struct top_table table = {0};
+	struct top_model model;
+
+	(void)state;
+	top_model_init(&model);
+	top_model_set_jobs(&model, json_of("{'jobs': [{'id': 3, 'state': 'queued'},"
+					   " {'id': 5, 'n_tasks': 95, 'state': 'queued'}]}"));
+	top_model_headline(&model, &text);
+	assert_string_equal(buf_get(&text), "0 running, 96 waiting");
+	top_table_init(&table, TOP_WAITING, model.lists[TOP_WAITING].rows, 2, 0, 0);
+	assert_string_equal(buf_get(&table.cells[0].text), "3");
+	assert_string_equal(buf_get(&table.cells[table.n_columns].text), "5-99");
+	top_model_finish(&model);
+}
+
 static void test_nothing_known(void **state)
 {
 	_cleanup_(buf_finish) struct buf text = {0};
@@ -378,6 +397,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_arrays),
 		cmocka_unit_test(test_nothing_known),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_filter),

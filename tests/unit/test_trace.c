@@ -288,7 +288,7 @@ static void test_ladder(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(minutes); i++)
-		assert_int_equal(estimate_on_ladder(minutes[i][0] * 60 * NS_PER_S),
+		assert_int_equal(predict_ladder(minutes[i][0] * 60 * NS_PER_S),
 				 minutes[i][1] * 60 * NS_PER_S);
 }
 

@@ -123,6 +123,12 @@ static void test_err_set_and_wrap(void **state)
 	err_set(&err, -EIO, "front %s", big);
 	assert_int_equal(strlen(err.msg), sizeof(err.msg) - 1);
 	assert_memory_equal(err.msg, "front ", 6);
+	for (size_t i = 0; i + 2 < sizeof(big); i += 2)
+		memcpy(big + i, "\xc3\xbc", 2); /* the cut falls into the middle of one */
+	err_set(&err, -EIO, "%s", big);
+	assert_int_equal(strlen(err.msg), sizeof(err.msg) - 2);
+	err_set(&err, -EIO, "x%s", big);
+	assert_int_equal(strlen(err.msg), sizeof(err.msg) - 1);
 }
 
 static void test_utf8(void **state)
