@@ -52,6 +52,7 @@ const struct trace_field trace_job_fields[] = {
 	JOB("mem", request.mem_bytes, TRACE_UINT64, 0, INT64_MAX),
 	JOB("priority", priority, TRACE_INT32, INT16_MIN, INT16_MAX),
 	JOB("preemptible", preemptible, TRACE_BOOL, 0, 1),
+	JOB("preempted", preempted, TRACE_UINT32, 0, UINT32_MAX),
 	JOB("array", array, TRACE_UINT64, 0, ID_MAX),
 	JOB("array_limit", array_limit, TRACE_UINT32, 0, UINT32_MAX),
 	JOB("submit", submit_ns, TRACE_INT64, 0, TIME_MAX),
@@ -74,7 +75,7 @@ const char *const trace_call_names[SCHED_CALL_COUNT] = {
 	[SCHED_CALL_CHARGE] = "charge",	  [SCHED_CALL_ENQUEUE] = "enqueue",
 	[SCHED_CALL_DEQUEUE] = "dequeue", [SCHED_CALL_ADOPT] = "adopt",
 	[SCHED_CALL_RELEASE] = "release", [SCHED_CALL_LEAVE] = "leave",
-	[SCHED_CALL_PASS] = "pass",
+	[SCHED_CALL_MEASURE] = "measure", [SCHED_CALL_PASS] = "pass",
 };
 
 const char *const trace_backfill_names[BACKFILL_MODE_COUNT] = {

@@ -140,10 +140,11 @@ static void put_adopt(struct trace_text *text, json_t *line, const struct sched_
 	json_object_set_new(line, "on", trace_alloc_format(&told->job->alloc));
 }
 
-static void put_id(struct trace_text *text, json_t *line, const struct sched_told *told)
+static void put_event(struct trace_text *text, json_t *line, const struct sched_told *told)
 {
 	(void)text;
-	json_object_set_new(line, "id", json_integer((json_int_t)told->id));
+	if (told->id)
+		json_object_set_new(line, "id", json_integer((json_int_t)told->id));
 	if (told->now_ns)
 		json_object_set_new(line, "time", json_integer(told->now_ns));
 }
@@ -199,9 +200,9 @@ static void on_told(void *ctx, const struct sched_told *told)
 	static void (*const put[SCHED_CALL_COUNT])(struct trace_text *, json_t *,
 						   const struct sched_told *) = {
 		[SCHED_CALL_CHARGE] = put_charge, [SCHED_CALL_ENQUEUE] = put_enqueue,
-		[SCHED_CALL_DEQUEUE] = put_id,	  [SCHED_CALL_ADOPT] = put_adopt,
-		[SCHED_CALL_RELEASE] = put_id,	  [SCHED_CALL_LEAVE] = put_id,
-		[SCHED_CALL_PASS] = put_pass,
+		[SCHED_CALL_DEQUEUE] = put_event, [SCHED_CALL_ADOPT] = put_adopt,
+		[SCHED_CALL_RELEASE] = put_event, [SCHED_CALL_LEAVE] = put_event,
+		[SCHED_CALL_MEASURE] = put_event, [SCHED_CALL_PASS] = put_pass,
 	};
 	struct trace_text *text = ctx;
 	json_t *line = json_pack("{s:s}", "call", trace_call_names[told->call]);

@@ -80,6 +80,11 @@ struct ledger *sched_ledger(struct sched *sched)
 	return &sched->ledger;
 }
 
+struct users *sched_users(struct sched *sched)
+{
+	return sched->users;
+}
+
 void sched_observe(struct sched *sched, sched_observe_fn *observe, void *ctx)
 {
 	sched->observe = observe;
@@ -326,6 +331,7 @@ void sched_measure_shares(struct sched *sched, int64_t now_ns)
 	size_t n;
 	struct running *const *list = runnings_list(sched->runnings, &n);
 
+	sched_tell(sched, &(struct sched_told){.call = SCHED_CALL_MEASURE, .now_ns = now_ns});
 	for (size_t i = 0; i < n && tells_users_apart(sched); i++) {
 		struct running *running = list[i];
 		uint32_t user = running->shape.user, gpus = running->shape.request.num_gpus;

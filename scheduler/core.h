@@ -71,6 +71,7 @@ enum sched_call {
 	SCHED_CALL_ENQUEUE,
 	SCHED_CALL_DEQUEUE,
 	SCHED_CALL_ADOPT,
+	SCHED_CALL_MEASURE,
 	SCHED_CALL_RELEASE,
 	SCHED_CALL_LEAVE,
 	SCHED_CALL_PASS,
@@ -91,7 +92,7 @@ struct sched_told {
 	const struct job *job;		  /* ENQUEUE, ADOPT */
 	uint32_t n;			  /* ENQUEUE */
 	uint64_t id;			  /* DEQUEUE, RELEASE, LEAVE */
-	int64_t now_ns;			  /* RELEASE, LEAVE, PASS */
+	int64_t now_ns;			  /* MEASURE, RELEASE, LEAVE, PASS */
 	const struct decision *decisions; /* PASS: what it decided */
 	size_t n_decisions;
 };
@@ -113,6 +114,9 @@ void sched_observe(struct sched *sched, sched_observe_fn *observe, void *ctx);
 
 /* A user's job that was over before this process began: see users_charge(). */
 void sched_charge(struct sched *sched, const struct sched_charge *charge);
+
+/* Who is due how much (users_set_weight); for reading besides. Owned by the scheduler. */
+struct users *sched_users(struct sched *sched);
 
 /* What is known of run times: feed it with history. Owned by the scheduler, which asks nothing of
  * it: what is predicted of a job comes with the job. */

@@ -334,6 +334,16 @@ static int feed_adopt(struct feed *feed, const json_t *line, struct err *err)
 	return 0;
 }
 
+static int feed_measure(struct feed *feed, const json_t *line, struct err *err)
+{
+	int64_t now_ns = 0;
+	int r = trace_number_get(line, "time", 1, TIME_NEVER / 2, &now_ns, err);
+
+	if (r == 0)
+		sched_measure_shares(feed->sched, now_ns);
+	return r;
+}
+
 static int feed_end(struct feed *feed, const json_t *line, struct err *err)
 {
 	void (*const tell)(struct sched *, uint64_t, int64_t) =
@@ -385,7 +395,7 @@ int feed_line(struct feed *feed, const json_t *line, struct err *err)
 		[SCHED_CALL_CHARGE] = feed_charge,   [SCHED_CALL_ENQUEUE] = feed_enqueue,
 		[SCHED_CALL_DEQUEUE] = feed_dequeue, [SCHED_CALL_ADOPT] = feed_adopt,
 		[SCHED_CALL_RELEASE] = feed_end,     [SCHED_CALL_LEAVE] = feed_end,
-		[SCHED_CALL_PASS] = feed_pass,
+		[SCHED_CALL_MEASURE] = feed_measure, [SCHED_CALL_PASS] = feed_pass,
 	};
 	const char *call = json_string_value(json_object_get(line, "call"));
 

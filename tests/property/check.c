@@ -46,7 +46,7 @@ void check_usage(struct run *run)
 	for (unsigned user = 0; user < NAIVE_USERS; user++) {
 		double *usage = &run->naive.usage[user], want = 0;
 
-		*usage = users_usage(run->sched->users, user, run->now);
+		*usage = users_usage(sched_users(run->sched), user, run->now);
 		for (unsigned i = 0; i < run->n_pieces; i++)
 			if (run->pieces[i].user == user)
 				want += worth(&run->pieces[i], run->now, run->test_case->half_life);

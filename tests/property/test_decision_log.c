@@ -122,6 +122,7 @@ static void enqueue(struct world *world)
 			ledger_intern_type(sched_ledger(world->sched), pick(world, 2) ? "0" : "1");
 	job->priority = (int32_t)pick(world, 7) - 3;
 	job->preemptible = pick(world, 2);
+	job->preempted = pick(world, 8) ? 0 : 1 + pick(world, 9);
 	job->array = pick(world, 3) ? 0 : job->id;
 	job->array_limit = pick(world, 3);
 	job->submit_ns = world->now_ns;
@@ -229,6 +230,8 @@ static void live(struct world *world)
 	add_nodes(world);
 	sched_charge(world->sched, &charge);
 	adopt_something(world);
+	ledger_set_cpus(sched_ledger(world->sched), 0, 40);
+	sched_measure_shares(world->sched, world->now_ns + 3);
 	for (unsigned i = 0; i < OPS; i++) {
 		switch (pick(world, 8)) {
 		case 0: dequeue(world); break;
