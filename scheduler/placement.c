@@ -4,8 +4,8 @@
  *
  * Invariants: the result depends on the ledger and the request alone, never on history or memory
  * layout; it is all or nothing; it books nothing.
- * Cost: sets of one size are walked in one pass with a bit trick, two table look-ups each: 12,870
- * sets at most for n <= 16; each topology remembers what was chosen lately. Choosing a node is
+ * Cost: the sets of one size are walked half by half, two table look-ups each: 12,870 sets at most
+ * for n <= 16; each topology remembers what was chosen lately. Choosing a node is
  * O(nodes). Deliberately not here: order among jobs
  * (core.c). Read next: queue.c.
  */
@@ -19,19 +19,28 @@ struct spread {
 	uint64_t low[256], high[256]; /* of the lower and the upper eight bits */
 };
 
-static void spread_init(struct spread *spread, uint64_t mask)
-{
-	uint64_t bits[16] = {0};
+#define SPREAD_NONE UINT64_MAX /* it names a bit beyond the last of the mask */
 
-	for (unsigned i = 0; mask; mask &= mask - 1)
-		bits[i++] = mask & -mask;
-	spread->low[0] = spread->high[0] = 0;
+static void spread_byte(uint64_t table[256], const uint64_t bits[8], unsigned n)
+{
+	table[0] = 0;
 	for (unsigned packed = 1; packed < 256; packed++) {
 		unsigned rest = packed & (packed - 1), bit = (unsigned)__builtin_ctz(packed);
 
-		spread->low[packed] = spread->low[rest] | bits[bit];
-		spread->high[packed] = spread->high[rest] | bits[8 + bit];
+		table[packed] = bit >= n || table[rest] == SPREAD_NONE ? SPREAD_NONE
+								       : table[rest] | bits[bit];
 	}
+}
+
+static void spread_init(struct spread *spread, uint64_t mask)
+{
+	uint64_t bits[16] = {0};
+	unsigned n = 0;
+
+	for (; mask; mask &= mask - 1)
+		bits[n++] = mask & -mask;
+	spread_byte(spread->low, bits, n < 8 ? n : 8);
+	spread_byte(spread->high, bits + 8, n < 8 ? 0 : n - 8);
 }
 
 /* Is {a} before {b} when both are written as ascending lists of ids? The set with the lowest id
@@ -43,34 +52,71 @@ static bool has_lower_ids(uint64_t a, uint64_t b)
 	return a & (differ & -differ);
 }
 
-/* All sets of k, each by two table look-ups; what is left over is only looked at among equals. */
+/* The best set so far, in a search that meets sets in any order. */
+struct best {
+	uint64_t set;
+	int32_t score, rest;
+};
+
+/* What is left over is only looked at among equals. */
+static inline void consider(struct best *best, const int32_t *scores, uint64_t free, uint64_t set)
+{
+	int32_t score = scores[set], rest;
+
+	if (score < best->score)
+		return;
+	rest = scores[free & ~set];
+	if (score == best->score &&
+	    (rest < best->rest || (rest == best->rest && !has_lower_ids(set, best->set))))
+		return;
+	*best = (struct best){set, score, rest};
+}
+
+/* All bytes, those with few bits first; where those with n bits begin. */
+struct bytes_by_bits {
+	uint8_t bytes[256];
+	uint16_t first[10];
+};
+
+static void sort_bytes(struct bytes_by_bits *sorted)
+{
+	uint16_t at = 0;
+
+	for (int bits = 0; bits <= 8; bits++) {
+		sorted->first[bits] = at;
+		for (unsigned byte = 0; byte < 256; byte++)
+			if (__builtin_popcount(byte) == bits)
+				sorted->bytes[at++] = (uint8_t)byte;
+	}
+	sorted->first[9] = at;
+}
+
+/* All sets of k: each upper half with all lower halves that make up the number. */
 static uint64_t choose_exact(const struct topology *topology, uint64_t free, unsigned k)
 {
-	uint64_t end = UINT64_C(1) << __builtin_popcountll(free);
-	uint64_t packed = (UINT64_C(1) << k) - 1, best = 0;
-	int32_t best_set = INT32_MIN, best_rest = INT32_MIN;
+	const int32_t *scores = topology_set_scores(topology);
+	unsigned n_high = (unsigned)__builtin_popcountll(free) > 8
+				  ? 1u << ((unsigned)__builtin_popcountll(free) - 8)
+				  : 1;
+	struct best best = {0, INT32_MIN, INT32_MIN};
+	struct bytes_by_bits sorted;
 	struct spread spread;
 
 	spread_init(&spread, free);
-	while (packed < end) {
-		uint64_t set = spread.low[packed & 255] | spread.high[packed >> 8];
-		int32_t score = topology_set_score(topology, set);
-		uint64_t low = packed & -packed, carried = packed + low;
+	sort_bytes(&sorted);
+	for (unsigned high = 0; high < n_high; high++) {
+		unsigned bits = (unsigned)__builtin_popcount(high);
 
-		if (score >= best_set) {
-			int32_t rest = topology_set_score(topology, free & ~set);
+		if (bits > k || k - bits > 8)
+			continue;
+		for (unsigned i = sorted.first[k - bits]; i < sorted.first[k - bits + 1]; i++) {
+			uint64_t low = spread.low[sorted.bytes[i]];
 
-			if (score > best_set || rest > best_rest ||
-			    (rest == best_rest && has_lower_ids(set, best))) {
-				best_set = score;
-				best_rest = rest;
-				best = set;
-			}
+			if (low != SPREAD_NONE)
+				consider(&best, scores, free, low | spread.high[high]);
 		}
-		/* Gosper: the next larger number with as many bits. [HAKMEM 175] */
-		packed = carried | (((carried ^ packed) >> 2) >> __builtin_ctzll(low));
 	}
-	return best;
+	return best.set;
 }
 
 /* What GPU i adds to the score of `set`. */

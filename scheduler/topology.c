@@ -2,7 +2,8 @@
 /*
  * Pair and set scores of one node's GPUs.
  *
- * Invariants: the matrix is symmetric with a zero diagonal; nothing changes after creation.
+ * Invariants: the matrix is symmetric with a zero diagonal; nothing changes after creation but the
+ * memory of choices.
  * Cost: creation fills 2^n scores for n <= 16 (65,536 additions of one row at n = 16, 256 KiB),
  * each from the set without its lowest GPU; a set's score is then one load. Read next: placement.c,
  * which asks for these scores some thousand times per choice.
@@ -129,6 +130,11 @@ int32_t topology_set_score(const struct topology *topology, uint64_t set)
 	for (uint64_t rest = set; rest; rest &= rest - 1)
 		sum += row_sum(topology, (unsigned)__builtin_ctzll(rest), rest & (rest - 1));
 	return sum;
+}
+
+const int32_t *topology_set_scores(const struct topology *topology)
+{
+	return topology->set;
 }
 
 struct topology_choice *topology_choice(const struct topology *topology, uint64_t free, unsigned k)

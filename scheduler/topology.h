@@ -33,6 +33,10 @@ int32_t topology_pair_score(const struct topology *topology, unsigned i, unsigne
 /* Sum over the pairs of the set. O(1) by table up to TOPOLOGY_GPUS_EXACT GPUs, else O(pairs). */
 int32_t topology_set_score(const struct topology *topology, uint64_t set);
 
+/* All those sums at once, indexed by set; NULL beyond TOPOLOGY_GPUS_EXACT GPUs. For who asks for
+ * thousands of them. */
+const int32_t *topology_set_scores(const struct topology *topology);
+
 /*
  * What was chosen lately: the slot in which `set` of k out of `free` is remembered, if its own
  * `free` and `k` say so. Nothing but a saving: placement.c fills it.
