@@ -227,10 +227,31 @@ static uint32_t first_of(const struct queue *queue, uint32_t root)
 	return root;
 }
 
+/* Put an entry into a tree: as far down as its priority lets it sink. */
+static uint32_t insert_into(struct queue *queue, uint32_t root, uint32_t index)
+{
+	struct entry *entry = &queue->entries[index], *top;
+
+	if (root == NIL)
+		return index;
+	top = &queue->entries[root];
+	if (entry->priority > top->priority) {
+		split(queue, root, &entry->waiting.key, &entry->left, &entry->right);
+		refresh(queue, index);
+		return index;
+	}
+	if (queue_key_compare(&entry->waiting.key, &top->waiting.key) < 0)
+		top->left = insert_into(queue, top->left, index);
+	else
+		top->right = insert_into(queue, top->right, index);
+	refresh(queue, root);
+	return root;
+}
+
 void queue_insert(struct queue *queue, const struct shape *shape, const struct waiting *waiting)
 {
 	struct lot *lot = queue_find(queue, shape);
-	uint32_t index = take_entry(queue), before, rest;
+	uint32_t index = take_entry(queue);
 
 	assert(waiting->n > 0);
 	if (!lot)
@@ -242,41 +263,49 @@ void queue_insert(struct queue *queue, const struct shape *shape, const struct w
 		.priority = hash_id(waiting->key.id),
 	};
 	refresh(queue, index);
-	split(queue, lot->root, &waiting->key, &before, &rest);
-	if (before == NIL)
+	if (lot->root == NIL ||
+	    queue_key_compare(&waiting->key, &queue->entries[lot->first].waiting.key) < 0)
 		lot->first = index;
-	lot->root = join(queue, join(queue, before, index), rest);
+	lot->root = insert_into(queue, lot->root, index);
 }
 
-/* Unlink the first entry of a tree. */
-static uint32_t drop_first(struct queue *queue, uint32_t root, uint32_t *ret_first)
+/* Unlink the entry of this key from a tree; *ret_found, which was NIL, is set when it is there. */
+static uint32_t remove_key(struct queue *queue, uint32_t root, const struct queue_key *key,
+			   uint32_t *ret_found)
 {
-	if (queue->entries[root].left == NIL) {
-		*ret_first = root;
-		return queue->entries[root].right;
+	struct entry *top;
+	int order;
+
+	if (root == NIL)
+		return NIL;
+	top = &queue->entries[root];
+	order = queue_key_compare(key, &top->waiting.key);
+	if (order == 0) {
+		*ret_found = root;
+		return join(queue, top->left, top->right);
 	}
-	queue->entries[root].left = drop_first(queue, queue->entries[root].left, ret_first);
+	if (order < 0)
+		top->left = remove_key(queue, top->left, key, ret_found);
+	else
+		top->right = remove_key(queue, top->right, key, ret_found);
 	refresh(queue, root);
 	return root;
 }
 
-/* Take the entry of this key out of a shape, and the shape with its last one. */
+/* Take the entry of this key out of a lot, and the lot with its last one. */
 static bool remove_from(struct queue *queue, struct lot *lot, const struct queue_key *key)
 {
-	uint32_t before, rest, found = NIL;
+	uint32_t found = NIL;
 
-	split(queue, lot->root, key, &before, &rest);
-	if (rest != NIL &&
-	    queue_key_compare(&queue->entries[first_of(queue, rest)].waiting.key, key) == 0) {
-		rest = drop_first(queue, rest, &found);
-		free_entry(queue, found);
-	}
-	lot->root = join(queue, before, rest);
+	lot->root = remove_key(queue, lot->root, key, &found);
+	if (found == NIL)
+		return false;
+	free_entry(queue, found);
 	if (lot->root == NIL)
 		remove_lot(queue, lot);
 	else if (found == lot->first)
 		lot->first = first_of(queue, lot->root);
-	return found != NIL;
+	return true;
 }
 
 bool queue_remove(struct queue *queue, const struct shape *shape, const struct queue_key *key)
