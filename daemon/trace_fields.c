@@ -36,6 +36,7 @@ const struct trace_field trace_config_fields[] = {
 	CONFIG("half_life", half_life_ns, TRACE_INT64, TIME_NEVER),
 	CONFIG("user_jobs", user_limits.max_jobs, TRACE_UINT32, UINT32_MAX),
 	CONFIG("user_gpus", user_limits.max_gpus, TRACE_UINT32, INT32_MAX),
+	CONFIG("tell_users_apart", tell_users_apart, TRACE_BOOL, 1),
 	CONFIG("preempt", preempt.enabled, TRACE_BOOL, 1),
 	CONFIG("immunity", preempt.immunity_ns, TRACE_INT64, TIME_NEVER),
 	CONFIG("restart", preempt.restart_ns, TRACE_INT64, TIME_NEVER),
@@ -71,11 +72,21 @@ const struct trace_field trace_charge_fields[] = {
 	{0},
 };
 
+const struct trace_field trace_window_fields[] = {
+	{"id", offsetof(struct window, id), TRACE_UINT64, 1, ID_MAX},
+	{"uid", offsetof(struct window, uid), TRACE_UINT32, 0, UINT32_MAX},
+	{"start", offsetof(struct window, start_ns), TRACE_INT64, 0, TIME_NEVER},
+	{"end", offsetof(struct window, end_ns), TRACE_INT64, 0, TIME_NEVER},
+	{"node", offsetof(struct window, node), TRACE_UINT32, 0, LEDGER_NODES_MAX - 1},
+	{0},
+};
+
 const char *const trace_call_names[SCHED_CALL_COUNT] = {
 	[SCHED_CALL_CHARGE] = "charge",	  [SCHED_CALL_ENQUEUE] = "enqueue",
 	[SCHED_CALL_DEQUEUE] = "dequeue", [SCHED_CALL_ADOPT] = "adopt",
 	[SCHED_CALL_RELEASE] = "release", [SCHED_CALL_LEAVE] = "leave",
-	[SCHED_CALL_MEASURE] = "measure", [SCHED_CALL_PASS] = "pass",
+	[SCHED_CALL_MEASURE] = "measure", [SCHED_CALL_WINDOWS] = "windows",
+	[SCHED_CALL_PASS] = "pass",
 };
 
 const char *const trace_backfill_names[BACKFILL_MODE_COUNT] = {

@@ -20,8 +20,9 @@ struct trace_field {
 };
 
 /* Each ended by a NULL name: of a struct sched_config, a struct job, a struct sched_charge (but its
- * share). */
-extern const struct trace_field trace_config_fields[], trace_job_fields[], trace_charge_fields[];
+ * share), a struct window (but its GPUs). */
+extern const struct trace_field trace_config_fields[], trace_job_fields[], trace_charge_fields[],
+	trace_window_fields[];
 
 /* The words for what is no number. */
 extern const char *const trace_call_names[SCHED_CALL_COUNT];

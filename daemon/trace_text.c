@@ -126,6 +126,21 @@ static void put_charge(struct trace_text *text, json_t *line, const struct sched
 	json_object_set_new(line, "share", json_string(share));
 }
 
+static void put_windows(struct trace_text *text, json_t *line, const struct sched_told *told)
+{
+	json_t *windows = json_array();
+
+	(void)text;
+	for (size_t i = 0; i < told->n_windows; i++) {
+		json_t *window = json_object();
+
+		trace_fields_put(window, trace_window_fields, &told->windows[i]);
+		json_object_set_new(window, "gpus", trace_slots_format(told->windows[i].gpus));
+		json_array_append_new(windows, window);
+	}
+	json_object_set_new(line, "windows", windows);
+}
+
 static void put_enqueue(struct trace_text *text, json_t *line, const struct sched_told *told)
 {
 	put_job(text, line, told->job);
@@ -202,7 +217,8 @@ static void on_told(void *ctx, const struct sched_told *told)
 		[SCHED_CALL_CHARGE] = put_charge, [SCHED_CALL_ENQUEUE] = put_enqueue,
 		[SCHED_CALL_DEQUEUE] = put_event, [SCHED_CALL_ADOPT] = put_adopt,
 		[SCHED_CALL_RELEASE] = put_event, [SCHED_CALL_LEAVE] = put_event,
-		[SCHED_CALL_MEASURE] = put_event, [SCHED_CALL_PASS] = put_pass,
+		[SCHED_CALL_MEASURE] = put_event, [SCHED_CALL_WINDOWS] = put_windows,
+		[SCHED_CALL_PASS] = put_pass,
 	};
 	struct trace_text *text = ctx;
 	json_t *line = json_pack("{s:s}", "call", trace_call_names[told->call]);

@@ -139,6 +139,11 @@ static bool tells_users_apart(const struct sched *sched)
 void sched_set_windows(struct sched *sched, const struct window *windows, size_t n)
 {
 	assert(n == 0 || tells_users_apart(sched));
+	sched_tell(sched, &(struct sched_told){
+				  .call = SCHED_CALL_WINDOWS,
+				  .windows = windows,
+				  .n_windows = n,
+			  });
 	windows_set(&sched->windows, windows, n);
 	conservative_restart(&sched->conservative);
 }

@@ -68,6 +68,7 @@ void decisions_finish(struct decisions *decisions);
  * configuration and what its ledger holds at that time. */
 enum sched_call {
 	SCHED_CALL_CHARGE,
+	SCHED_CALL_WINDOWS,
 	SCHED_CALL_ENQUEUE,
 	SCHED_CALL_DEQUEUE,
 	SCHED_CALL_ADOPT,
@@ -89,6 +90,8 @@ struct sched_charge {
 struct sched_told {
 	enum sched_call call;
 	const struct sched_charge *charge;
+	const struct window *windows;
+	size_t n_windows;
 	const struct job *job;		  /* ENQUEUE, ADOPT */
 	uint32_t n;			  /* ENQUEUE */
 	uint64_t id;			  /* DEQUEUE, RELEASE, LEAVE */

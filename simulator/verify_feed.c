@@ -374,6 +374,35 @@ static int feed_charge(struct feed *feed, const json_t *line, struct err *err)
 	return 0;
 }
 
+static int parse_window(const struct feed *feed, const json_t *object, struct window *window,
+			struct err *err)
+{
+	int r = trace_fields_get(object, trace_window_fields, window, err);
+
+	if (r == 0)
+		r = trace_slots_parse(json_object_get(object, "gpus"), &window->gpus, err);
+	if (r == 0 && window->node >= sched_ledger(feed->sched)->n_nodes)
+		r = err_set(err, -EBADMSG, "node: there is no such node");
+	return r;
+}
+
+static int feed_windows(struct feed *feed, const json_t *line, struct err *err)
+{
+	const json_t *list = json_object_get(line, "windows"), *object;
+	size_t n = json_array_size(list), i;
+	_cleanup_(free_ptr) struct window *windows = xcalloc(n, sizeof(*windows));
+	int r = 0;
+
+	if (n > 0 && !sched_config(feed->sched)->tell_users_apart)
+		return err_set(err, -EBADMSG, "windows: this scheduler does not tell users apart");
+	json_array_foreach (list, i, object)
+		if (r == 0)
+			r = parse_window(feed, object, &windows[i], err);
+	if (r == 0)
+		sched_set_windows(feed->sched, windows, n);
+	return r;
+}
+
 static int feed_pass(struct feed *feed, const json_t *line, struct err *err)
 {
 	_cleanup_(decisions_finish) struct decisions decisions = {0};
@@ -395,7 +424,8 @@ int feed_line(struct feed *feed, const json_t *line, struct err *err)
 		[SCHED_CALL_CHARGE] = feed_charge,   [SCHED_CALL_ENQUEUE] = feed_enqueue,
 		[SCHED_CALL_DEQUEUE] = feed_dequeue, [SCHED_CALL_ADOPT] = feed_adopt,
 		[SCHED_CALL_RELEASE] = feed_end,     [SCHED_CALL_LEAVE] = feed_end,
-		[SCHED_CALL_MEASURE] = feed_measure, [SCHED_CALL_PASS] = feed_pass,
+		[SCHED_CALL_MEASURE] = feed_measure, [SCHED_CALL_WINDOWS] = feed_windows,
+		[SCHED_CALL_PASS] = feed_pass,
 	};
 	const char *call = json_string_value(json_object_get(line, "call"));
 

@@ -34,7 +34,7 @@ def submit(tgpu, seconds="0", **more):
 
 
 def some_load(tgpu, chance):
-    """Jobs of all kinds, and what people do to them."""
+    """Jobs of all kinds, and what people do to them and to GPUs."""
     jobs = []
     for number in range(40):
         more = {"num_gpus": chance.choice([0, 1, 1, 2, 3, 4]), "priority": chance.randrange(-20, 20),
@@ -58,6 +58,7 @@ def some_load(tgpu, chance):
             tgpu.cli(what, str(job))
         if number % 10 == 5:
             tgpu.cli("drain", "gpu3", "--reason", "a loose cable")
+            tgpu.cli("reserve", "--gpus", "1", "--for", "1d", "--user", "nobody", "--reason", "a course")
         if number % 10 == 9:
             tgpu.cli("resume", "gpu3")
 
@@ -88,7 +89,8 @@ def test_the_daemon_decides_as_the_simulator_does(tgpu_factory, tmp_path, policy
 
     lines = lines_of(log)
     calls = {line["call"] for line in lines}
-    assert {"create", "node", "enqueue", "dequeue", "adopt", "release", "leave", "pass"} <= calls
+    assert {"create", "node", "windows", "measure", "enqueue", "dequeue", "adopt", "release", "leave",
+            "pass"} <= calls
     assert [line["policy"] for line in lines if line["call"] == "create"] == [policy] * 3
     passes = [line for line in lines if line["call"] == "pass"]
     assert any(reason["summary"] for line in passes for reason in line.get("waiting", []))

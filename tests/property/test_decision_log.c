@@ -98,6 +98,7 @@ static struct sched_config make_config(struct world *world)
 		.shortest_passes = pick(world, 2),
 		.half_life_ns = pick(world, 2) * 50,
 		.user_limits = {pick(world, 3) ? 0 : 3, pick(world, 3) ? 0 : 6},
+		.tell_users_apart = true,
 		.preempt = {pick(world, 2), pick(world, 10), pick(world, 3), 5},
 	};
 }
@@ -155,6 +156,22 @@ static void end_or_leave(struct world *world)
 		sched_release(world->sched, running[pick(world, (unsigned)n)]->job, world->now_ns);
 	else
 		sched_leave(world->sched, running[pick(world, (unsigned)n)]->job, world->now_ns);
+}
+
+static void set_windows(struct world *world)
+{
+	struct window windows[3] = {0};
+	unsigned n = pick(world, 4);
+
+	for (unsigned i = 0; i < n; i++)
+		windows[i] = (struct window){
+			.id = 1 + i,
+			.uid = pick(world, 3),
+			.start_ns = world->now_ns + pick(world, 30),
+			.end_ns = world->now_ns + 30 + pick(world, 30),
+			.gpus = pick(world, 256),
+		};
+	sched_set_windows(world->sched, windows, n);
 }
 
 static void change_node(struct world *world)
@@ -237,7 +254,12 @@ static void live(struct world *world)
 		case 0: dequeue(world); break;
 		case 1:
 		case 2: end_or_leave(world); break;
-		case 3: change_node(world); break;
+		case 3:
+			if (pick(world, 3))
+				change_node(world);
+			else
+				set_windows(world);
+			break;
 		case 4:
 			pass(world);
 			ask(world);
