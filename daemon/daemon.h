@@ -105,6 +105,10 @@ struct record *record_create(struct daemon *daemon, uint64_t id, uint32_t n_task
 struct record *record_find(const struct daemon *daemon, uint64_t id);
 void record_destroy(struct daemon *daemon, struct record *record);
 
+/* The records of the jobs that hold resources, from *at = 0 on; NULL after the last. However many
+ * wait, they cost nothing here. Ends may be folded meanwhile, starts may not. */
+struct record *record_next_running(const struct daemon *daemon, size_t *at);
+
 /* Leave a record its first n tasks; the others become a record of their own, alike in everything,
  * which is returned. */
 struct record *record_split(struct daemon *daemon, struct record *record, uint32_t n);

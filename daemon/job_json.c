@@ -155,6 +155,15 @@ json_t *api_job_json(const struct store_row *row)
 	return object;
 }
 
+/* The forecast is not made for a job that it cannot hold: a submit behind many others is no dearer
+ * than one into an empty queue. */
+static int64_t foretold_start(struct daemon *daemon, const struct job *job, size_t ahead)
+{
+	if (!job_is_eligible(job) || ahead >= TURN_FORECAST_JOBS)
+		return TIME_UNKNOWN;
+	return forecast_start_ns(turn_forecast(daemon), job->id);
+}
+
 json_t *api_record_json(struct daemon *daemon, const struct record *record)
 {
 	struct store_row row = record_row(record);
@@ -167,7 +176,7 @@ json_t *api_record_json(struct daemon *daemon, const struct record *record)
 	sched_why(daemon->sched, &record->job, clock_wall_ns(), &why);
 	why_summary(&why, &summary);
 	json_object_set_new(object, "start_ms_estimated",
-			    time_ms(forecast_start_ns(turn_forecast(daemon), record->job.id)));
+			    time_ms(foretold_start(daemon, &record->job, why.ahead)));
 	json_object_set_new(object, "reason",
 			    json_pack("{s:s, s:s}", "code", why_code_name(why.code), "text",
 				      buf_get(&summary)));

@@ -153,7 +153,9 @@ static bool port_is_free(uint16_t port)
 
 static bool port_is_given(const struct daemon *daemon, uint16_t port)
 {
-	for (const struct record *record = daemon->records; record; record = record->hh.next)
+	const struct record *record;
+
+	for (size_t i = 0; (record = record_next_running(daemon, &i));)
 		if (record->attempt && record->attempt->port == port)
 			return true;
 	return false;

@@ -22,7 +22,9 @@
 /* The job that holds this slot; NULL: none. */
 static struct record *holder_of(const struct daemon *daemon, unsigned slot)
 {
-	for (struct record *record = daemon->records; record; record = record->hh.next) {
+	struct record *record;
+
+	for (size_t at = 0; (record = record_next_running(daemon, &at));) {
 		const struct allocation *alloc = &record->job.alloc;
 
 		for (size_t i = 0; i < alloc->n_parts; i++)

@@ -90,8 +90,10 @@ static void look_at(struct daemon *daemon, struct record *record)
 
 void machine_fold_idle(struct daemon *daemon)
 {
+	struct record *record;
+
 	if (daemon->config.idle_after_ms == 0)
 		return;
-	for (struct record *record = daemon->records; record; record = record->hh.next)
+	for (size_t i = 0; (record = record_next_running(daemon, &i));)
 		look_at(daemon, record);
 }

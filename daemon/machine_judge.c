@@ -22,7 +22,9 @@
 /* Does this process belong to one of our jobs? Its id; 0: it is somebody else's. */
 uint64_t machine_job_of(const struct daemon *daemon, const struct gpu_process *process)
 {
-	for (struct record *record = daemon->records; record; record = record->hh.next)
+	struct record *record;
+
+	for (size_t i = 0; (record = record_next_running(daemon, &i));)
 		if (record->attempt && launch_owns_process(record, process))
 			return record->job.id;
 	return 0;

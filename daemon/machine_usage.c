@@ -118,14 +118,18 @@ static bool has_gpus_running(const struct record *record)
 
 void machine_save_usage(struct daemon *daemon)
 {
-	for (struct record *record = daemon->records; record; record = record->hh.next)
+	struct record *record;
+
+	for (size_t i = 0; (record = record_next_running(daemon, &i));)
 		if (has_gpus_running(record) && record->usage.looks > 0)
 			turn_touch(daemon, record);
 }
 
 void machine_fold_usage(struct daemon *daemon, const struct gpu_report *before)
 {
-	for (struct record *record = daemon->records; record; record = record->hh.next)
+	struct record *record;
+
+	for (size_t i = 0; (record = record_next_running(daemon, &i));)
 		if (has_gpus_running(record) &&
 		    record->job.start_ns <= daemon->machine->report.time_ns)
 			fold_job(daemon, record, before);

@@ -112,6 +112,17 @@ struct record *record_find(const struct daemon *daemon, uint64_t id)
 	return id - record->job.id < record->job.n_tasks ? record : NULL;
 }
 
+struct record *record_next_running(const struct daemon *daemon, size_t *at)
+{
+	size_t n;
+	struct running *const *running = sched_running(daemon->sched, &n);
+	struct record *record = NULL;
+
+	while (*at < n && !record)
+		record = record_find(daemon, running[(*at)++]->job);
+	return record;
+}
+
 struct record *record_split(struct daemon *daemon, struct record *record, uint32_t n)
 {
 	struct job *job = &record->job;

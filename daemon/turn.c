@@ -368,16 +368,13 @@ static void decide(struct daemon *daemon)
 	daemon->turn->want_pass = false; /* placing asked for a pass; it is the one just done */
 }
 
-/* So far ahead people look; it costs some microseconds each. */
-#define FORECAST_JOBS 200
-
 const struct forecast *turn_forecast(struct daemon *daemon)
 {
 	struct turn *turn = daemon->turn;
 
 	if (turn->forecast_is_stale) {
 		forecast_finish(&turn->forecast);
-		forecast_make(daemon->sched, clock_wall_ns(), FORECAST_JOBS, &turn->forecast);
+		forecast_make(daemon->sched, clock_wall_ns(), TURN_FORECAST_JOBS, &turn->forecast);
 		turn->forecast_is_stale = false;
 	}
 	return &turn->forecast;

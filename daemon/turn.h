@@ -35,6 +35,10 @@ void turn_load(struct daemon *daemon, struct record *record);
  * within the turn. */
 void turn_settle(struct daemon *daemon, uint64_t job);
 
+/* So many jobs' starts are foretold: further ahead nobody looks, and they cost some microseconds
+ * each. */
+#define TURN_FORECAST_JOBS 200
+
 /* When the first jobs in the queue will start, as of the last pass. Made when first asked for. */
 const struct forecast *turn_forecast(struct daemon *daemon);
 
