@@ -108,7 +108,7 @@ struct reason {
 static enum why_code reason_of(struct daemon *daemon, const struct job *job, struct reason *reasons,
 			       size_t *n, int64_t now_ns)
 {
-	struct shape shape = {.request = job->request, .array = job->array};
+	struct shape shape = {.request = job->request, .user = job->uid, .array = job->array};
 	struct why why;
 
 	for (size_t i = 0; job_is_eligible(job) && job->begin_ns <= now_ns && i < *n; i++)

@@ -38,6 +38,7 @@ struct turn {
 	size_t n_settled, settled_capacity;
 	struct forecast forecast;
 	bool forecast_is_stale;
+	int64_t forecast_ns; /* when it was made */
 	bool want_pass;
 	uv_prepare_t prepare;
 	uv_check_t check;
@@ -368,14 +369,19 @@ static void decide(struct daemon *daemon)
 	daemon->turn->want_pass = false; /* placing asked for a pass; it is the one just done */
 }
 
+/* Jobs that outlive what was planned move a forecast although nothing happens. */
+#define FORECAST_KEPT_NS (10 * NS_PER_S)
+
 const struct forecast *turn_forecast(struct daemon *daemon)
 {
 	struct turn *turn = daemon->turn;
+	int64_t now_ns = clock_wall_ns();
 
-	if (turn->forecast_is_stale) {
+	if (turn->forecast_is_stale || now_ns - turn->forecast_ns > FORECAST_KEPT_NS) {
 		forecast_finish(&turn->forecast);
-		forecast_make(daemon->sched, clock_wall_ns(), TURN_FORECAST_JOBS, &turn->forecast);
+		forecast_make(daemon->sched, now_ns, TURN_FORECAST_JOBS, &turn->forecast);
 		turn->forecast_is_stale = false;
+		turn->forecast_ns = now_ns;
 	}
 	return &turn->forecast;
 }

@@ -18,7 +18,7 @@ void plan_finish(struct plan *plan)
 	for (size_t i = 0; i < plan->capacity; i++)
 		ledger_scratch_finish(&plan->steps[i].free);
 	free(plan->steps);
-	ledger_scratch_finish(&plan->window);
+	ledger_scratch_finish(&plan->gap);
 	*plan = (struct plan){0};
 }
 
@@ -233,11 +233,11 @@ void plan_make(struct plan *plan, const struct ledger *ledger, struct running *c
 	}
 }
 
-/* What is free in both: narrow `window` by `step`. */
-static void narrow(struct ledger *window, const struct ledger *step)
+/* What is free in both: narrow `gap` by `step`. */
+static void narrow(struct ledger *gap, const struct ledger *step)
 {
-	for (size_t i = 0; i < window->n_nodes; i++) {
-		struct node *node = &window->nodes[i];
+	for (size_t i = 0; i < gap->n_nodes; i++) {
+		struct node *node = &gap->nodes[i];
 		const struct node *other = &step->nodes[i];
 
 		node->ready &= other->ready;
@@ -251,19 +251,19 @@ static void narrow(struct ledger *window, const struct ledger *step)
 }
 
 /*
- * Leave in the window what is free from the step `first` on for as long as `request` fits into it,
+ * Leave in the gap what is free from the step `first` on for as long as `request` fits into it,
  * but no longer than until end_ns. The index of the first step that is not covered.
  */
-static size_t open_window(struct plan *plan, size_t first, int64_t end_ns,
-			  const struct request *request)
+static size_t open_gap(struct plan *plan, size_t first, int64_t end_ns,
+		       const struct request *request)
 {
 	size_t i = first;
 
-	ledger_scratch_copy(&plan->window, &plan->steps[first].free);
-	while (placement_fits(&plan->window, request)) {
+	ledger_scratch_copy(&plan->gap, &plan->steps[first].free);
+	while (placement_fits(&plan->gap, request)) {
 		if (++i == plan->n || plan->steps[i].at_ns >= end_ns)
 			return i;
-		narrow(&plan->window, &plan->steps[i].free);
+		narrow(&plan->gap, &plan->steps[i].free);
 	}
 	return i;
 }
@@ -281,10 +281,10 @@ int plan_find(struct plan *plan, const struct request *request, int64_t length_n
 	while (first < plan->n) {
 		int64_t start_ns = plan->steps[first].at_ns;
 		int64_t end_ns = plan_end(plan, start_ns, length_ns);
-		size_t stop = open_window(plan, first, end_ns, request);
+		size_t stop = open_gap(plan, first, end_ns, request);
 
 		if (stop > first && is_covered(plan, stop, end_ns)) {
-			int r = placement_find(&plan->window, request, ret_alloc);
+			int r = placement_find(&plan->gap, request, ret_alloc);
 
 			assert(r == 0);
 			*ret_start_ns = start_ns;
@@ -302,10 +302,10 @@ int plan_find_now(struct plan *plan, const struct request *request, int64_t leng
 		  struct allocation *ret_alloc, int64_t *ret_longest_ns)
 {
 	int64_t now_ns = plan->steps[0].at_ns, end_ns = plan_end(plan, now_ns, length_ns);
-	size_t stop = open_window(plan, 0, end_ns, request);
+	size_t stop = open_gap(plan, 0, end_ns, request);
 
 	if (stop > 0 && is_covered(plan, stop, end_ns))
-		return placement_find(&plan->window, request, ret_alloc);
+		return placement_find(&plan->gap, request, ret_alloc);
 	*ret_longest_ns = plan->steps[stop].at_ns - now_ns;
 	return PLACE_NO_FIT;
 }

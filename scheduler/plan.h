@@ -28,7 +28,7 @@ struct plan {
 	int64_t soon_ns; /* when what is overdue, or being cleaned, counts as free; 0: nothing is */
 	int64_t far_ns;	 /* when a job whose length nobody knows counts as ending: after all
 			    that is booked */
-	struct ledger window; /* scratch: what is free all through some interval; owned */
+	struct ledger gap; /* scratch: what is free all through some interval; owned */
 };
 
 /* Make the plan of what is running, from now_ns on. Jobs past their end, and GPUs that are being
@@ -75,7 +75,7 @@ bool plan_is_free(const struct plan *plan, const struct allocation *alloc, int64
 		  int64_t end_ns);
 
 /* Leave out of every step what is then in the way of this user, until plan_keep_nothing(): so what
- * is found meanwhile is for his jobs. What is booked stays. O(windows x steps). */
+ * is found meanwhile is for their jobs. What is booked stays. O(windows x steps). */
 void plan_keep(struct plan *plan, const struct windows *windows, uint32_t uid);
 void plan_keep_nothing(struct plan *plan, const struct windows *windows);
 

@@ -65,8 +65,8 @@ def test_a_killed_runner(tgpu_factory, requeue, daemon_lives):
     tgpu = tgpu_factory(gpus="simulated:4")
     pids = tgpu.dir / "pids"
     job = tgpu.submit("--gpus", "1", *([] if requeue else ["--no-requeue"]), "--", "sh", "-c",
-                      f"echo $$ >> {pids}; [ $TGPU_RESTART_COUNT = 1 ] || exec sleep 1000")
-    tgpu.wait_for_state(job, "running")
+                      f"echo $$ >> {pids}; echo up; [ $TGPU_RESTART_COUNT = 1 ] || exec sleep 1000")
+    tgpu.wait_for_log(job, "up")
     first = runner_pid(tgpu, job)
     if not daemon_lives:
         tgpu.kill9()
