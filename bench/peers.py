@@ -193,7 +193,7 @@ def measure_jobs(options):
     n = 100 if options.quick else 1000
     table = Table(f"jobs: {n} that do nothing, from the first submit to the last recorded end")
     with daemons("tgpu") as tgpu, world(systems.PEERS) as (_, peers):
-        for _ in range(min(options.rounds, 3)):
+        for _ in range(min(options.rounds, 2)):
             table.add("tgpu, a command each", run_tgpu(tgpu, n))
             table.add("tgpu, an array", run_array(tgpu, n))
             table.add("posix_spawn and wait, one after the other", sum(spawn(["/bin/true"], {}) for _ in range(n)))

@@ -27,7 +27,8 @@ int main(int argc, char **argv)
 	fd = open(argv[1], O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, line, (size_t)len) != len)
 		return 1;
-	while (argc > 2)
-		pause();
+	if (argc > 2)
+		for (;;)
+			pause();
 	return 0;
 }

@@ -59,8 +59,8 @@ static void print_submitted(const json_t *job)
 	if (n_jobs > 1)
 		buf_printf(&line, "jobs %" PRIu64 "-%" PRIu64 "; ", jobview_id(job),
 			   jobview_id(job) + n_jobs - 1);
-	buf_printf(&line, "job %" PRIu64 " %s", jobview_id(job),
-		   STREQ(state, "starting") ? "starts now" : state);
+	buf_printf(&line, "job %" PRIu64 " ", jobview_id(job));
+	buf_puts(&line, STREQ(state, "starting") ? "starts now" : state);
 	if (STREQ(state, "held"))
 		buf_printf(&line, " until \"tgpu release %" PRIu64 "\"", jobview_id(job));
 	else if (jobview_is_waiting(job))

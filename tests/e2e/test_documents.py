@@ -63,7 +63,7 @@ class Reader:
         compiler, flags = words[0], words[1:words.index("-MD")]
         libraries = re.search(r"^build simulator/tgpu-sim: .*?\n LINK_ARGS = (.*?)$",
                               (BUILD / "build.ninja").read_text(), re.M | re.S)[1].split()
-        sources = [ROOT / "simulator" / name for name in ("main.c", "cmd_replay.c", "cmd_tables.c")]
+        sources = [entry["file"] for entry in commands if entry["output"].startswith("simulator/tgpu-sim.p/")]
         subprocess.run([compiler, f"-I{self.tree}", *flags, "-Werror", *sources, *self.tree.glob("*/*.c"), *libraries,
                         "-o", self.tree / "tgpu-sim"], cwd=BUILD, check=True, timeout=PATIENCE)
 

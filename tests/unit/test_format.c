@@ -184,10 +184,7 @@ static void test_table(void **state)
 static void test_wide_characters_are_aligned(void **state)
 {
 	static const struct table_column two[] = {{"NAME", false, 4}, {"ST", false, 0}};
-	static const char *const names[] = {"abcdef", "日本語",
-					    "e\xcc\x81"
-					    "cole",
-					    "🚀🚀"};
+	static const char *const names[] = {"abcdef", "日本語", "e\314\201cole", "🚀🚀"};
 	struct table table;
 	char *text = NULL;
 	size_t len;
