@@ -13,6 +13,9 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "common/util.h"
 
 /* Where the bits of a packed set go: bit i of an index to the i-th set bit of the free mask. */
 struct spread {
@@ -78,17 +81,22 @@ struct bytes_by_bits {
 	uint16_t first[10];
 };
 
+/* A counting sort. */
 static void sort_bytes(struct bytes_by_bits *sorted)
 {
-	uint16_t at = 0;
+	uint8_t n_bits[256] = {0};
+	uint16_t next[10];
 
-	for (int bits = 0; bits <= 8; bits++) {
-		sorted->first[bits] = at;
-		for (unsigned byte = 0; byte < 256; byte++)
-			if (__builtin_popcount(byte) == bits)
-				sorted->bytes[at++] = (uint8_t)byte;
+	memset(sorted->first, 0, sizeof(sorted->first));
+	for (unsigned byte = 0; byte < 256; byte++) {
+		n_bits[byte] = (uint8_t)(n_bits[byte / 2] + byte % 2);
+		sorted->first[n_bits[byte] + 1]++;
 	}
-	sorted->first[9] = at;
+	for (unsigned bits = 1; bits < ARRAY_SIZE(sorted->first); bits++)
+		sorted->first[bits] = (uint16_t)(sorted->first[bits] + sorted->first[bits - 1]);
+	memcpy(next, sorted->first, sizeof(next));
+	for (unsigned byte = 0; byte < 256; byte++)
+		sorted->bytes[next[n_bits[byte]]++] = (uint8_t)byte;
 }
 
 /* All sets of k: each upper half with all lower halves that make up the number. */
