@@ -164,13 +164,14 @@ class World:
 def next_report(process, ask=False):
     if ask:
         process.stdin.write(b"\n")
-    line, deadline = b"", time.monotonic() + PATIENCE
-    while not line.endswith(b"\n"):
+    pending, deadline = getattr(process, "pending", b""), time.monotonic() + PATIENCE
+    while b"\n" not in pending:
         ready, _, _ = select.select([process.stdout], [], [], deadline - time.monotonic())
         assert ready, "no report"
         chunk = os.read(process.stdout.fileno(), 1 << 16)
         assert chunk, "the probe ended"
-        line += chunk
+        pending += chunk
+    line, process.pending = pending.split(b"\n", 1)
     return json.loads(line)
 
 
