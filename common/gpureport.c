@@ -343,6 +343,7 @@ static int array_parse(const json_t *object, const char *key, size_t max, const 
 {
 	const json_t *array = json_object_get(object, key);
 
+	*ret_array = NULL;
 	if (array && (!json_is_array(array) || json_array_size(array) > max))
 		return bad(where, key, "must be an array that is not too long");
 	*ret_array = array;
