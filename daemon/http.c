@@ -25,6 +25,7 @@
 #include "common/buf.h"
 #include "common/log.h"
 #include "daemon/events.h"
+#include "daemon/http_loop.h"
 #include "daemon/listen.h"
 
 #define WAIT_MS		    30000
@@ -49,8 +50,7 @@ struct http {
 	struct daemon *daemon;
 	struct MHD_Daemon *mhd;
 	struct pending *parked; /* newest first; order does not matter */
-	uv_poll_t poll;
-	uv_timer_t timer;    /* the library's own time-outs */
+	struct http_loop loop;
 	uv_timer_t deadline; /* of the parked request that waits longest */
 	struct listener *listener;
 	bool stopping; /* nothing is folded any more, for nothing would be committed */
@@ -337,32 +337,6 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 	*con_cls = NULL;
 }
 
-static void on_timer(uv_timer_t *timer);
-
-/* Let the library do what is due, and remember when it wants to be called again. */
-static void run_library(struct http *http)
-{
-	MHD_UNSIGNED_LONG_LONG wait_ms;
-
-	MHD_run(http->mhd);
-	if (MHD_get_timeout(http->mhd, &wait_ms) == MHD_YES)
-		uv_timer_start(&http->timer, on_timer, wait_ms, 0);
-	else
-		uv_timer_stop(&http->timer);
-}
-
-static void on_timer(uv_timer_t *timer)
-{
-	run_library(timer->data);
-}
-
-static void on_poll(uv_poll_t *poll, int status, int events)
-{
-	(void)status;
-	(void)events;
-	run_library(poll->data);
-}
-
 static void on_deadline(uv_timer_t *timer)
 {
 	(void)timer; /* the turn that follows answers what has expired */
@@ -384,7 +358,7 @@ static bool can_answer(struct http *http, struct pending *pending)
 
 void http_run_soon(struct daemon *daemon)
 {
-	uv_timer_start(&daemon->http->timer, on_timer, 0, 0);
+	http_loop_run_soon(&daemon->http->loop);
 }
 
 void http_reply(struct daemon *daemon)
@@ -418,7 +392,7 @@ static void on_accept(void *ctx, int fd)
 	struct http *http = ctx;
 
 	(void)MHD_add_connection(http->mhd, fd, NULL, 0); /* closes it where it fails */
-	uv_timer_start(&http->timer, on_timer, 0, 0);
+	http_loop_run_soon(&http->loop);
 }
 
 /* Tie the library's connection to the listener's. */
@@ -441,9 +415,8 @@ int http_create(struct daemon *daemon, struct err *err)
 
 	http->daemon = daemon;
 	daemon->http = http;
-	uv_timer_init(&daemon->loop, &http->timer);
 	uv_timer_init(&daemon->loop, &http->deadline);
-	http->timer.data = http->deadline.data = http;
+	http->deadline.data = http;
 	r = listener_create(daemon, on_accept, http, &http->listener, err);
 	if (r < 0)
 		return r;
@@ -456,10 +429,7 @@ int http_create(struct daemon *daemon, struct err *err)
 		(size_t)CONNECTION_BYTES, MHD_OPTION_END);
 	if (!http->mhd)
 		return err_set(err, -EIO, "the HTTP library did not start");
-	uv_poll_init(&daemon->loop, &http->poll,
-		     MHD_get_daemon_info(http->mhd, MHD_DAEMON_INFO_EPOLL_FD)->listen_fd);
-	http->poll.data = http;
-	uv_poll_start(&http->poll, UV_READABLE, on_poll);
+	http_loop_init(&http->loop, &daemon->loop, http->mhd);
 	return 0;
 }
 

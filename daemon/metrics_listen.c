@@ -15,6 +15,7 @@
 #include "common/buf.h"
 #include "common/log.h"
 #include "daemon/api.h"
+#include "daemon/http_loop.h"
 
 #define CONNECTIONS_MAX	 16
 #define CONNECTION_BYTES 8192
@@ -25,8 +26,7 @@ struct metrics_listener {
 	struct daemon *daemon;
 	struct MHD_Daemon *mhd;
 	char *token; /* owned; NULL: none is asked for */
-	uv_poll_t poll;
-	uv_timer_t timer;
+	struct http_loop loop;
 };
 
 /* Compare without telling by the time it takes how much of it was right. */
@@ -92,31 +92,6 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 								       MHD_HTTP_HEADER_ACCEPT)));
 }
 
-static void on_timer(uv_timer_t *timer);
-
-static void run_library(struct metrics_listener *listener)
-{
-	MHD_UNSIGNED_LONG_LONG wait_ms;
-
-	MHD_run(listener->mhd);
-	if (MHD_get_timeout(listener->mhd, &wait_ms) == MHD_YES)
-		uv_timer_start(&listener->timer, on_timer, wait_ms, 0);
-	else
-		uv_timer_stop(&listener->timer);
-}
-
-static void on_timer(uv_timer_t *timer)
-{
-	run_library(timer->data);
-}
-
-static void on_poll(uv_poll_t *poll, int status, int events)
-{
-	(void)status;
-	(void)events;
-	run_library(poll->data);
-}
-
 /* The token is the file's first line. */
 static int read_token(const char *path, char **ret_token, struct err *err)
 {
@@ -166,11 +141,7 @@ int metrics_listen_create(struct daemon *daemon, struct err *err)
 		r = start_library(listener, (const struct sockaddr *)&config->metrics_address, err);
 	if (r < 0)
 		return r;
-	uv_timer_init(&daemon->loop, &listener->timer);
-	uv_poll_init(&daemon->loop, &listener->poll,
-		     MHD_get_daemon_info(listener->mhd, MHD_DAEMON_INFO_EPOLL_FD)->listen_fd);
-	listener->poll.data = listener->timer.data = listener;
-	uv_poll_start(&listener->poll, UV_READABLE, on_poll);
+	http_loop_init(&listener->loop, &daemon->loop, listener->mhd);
 	log_info("metrics are served address=%s token=%s", config->metrics_listen,
 		 listener->token ? "yes" : "no");
 	return 0;
