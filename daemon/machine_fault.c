@@ -65,23 +65,27 @@ static void end_job(struct daemon *daemon, unsigned slot, const char *what)
 	turn_apply(daemon, record, &stop, text);
 }
 
+/* Whose an error is. A program that dies of its own is gone before the driver's word of it comes. */
+static uint64_t job_to_blame(const struct slot *slot, const struct record *holder)
+{
+	return holder ? holder->job.id : slot->cleaning ? slot->last_job : 0;
+}
+
 static void fold_xid(struct daemon *daemon, unsigned slot, int xid)
 {
 	_cleanup_(free_ptr) char *text = xasprintf("Xid %d: %s", xid, xid_text(xid));
-	struct record *record = holder_of(daemon, slot);
+	const struct record *holder = holder_of(daemon, slot);
+	uint64_t job = job_to_blame(&daemon->machine->slots[slot], holder);
+	enum xid_kind kind = xid_kind(xid);
 
 	log_warn("a GPU reports an error gpu=gpu%d xid=%d text=\"%s\" job=%" PRIu64,
-		 daemon->machine->slots[slot].index, xid, xid_text(xid),
-		 record ? record->job.id : 0);
-	switch (xid_kind(xid)) {
-	case XID_APPLICATION:
-		if (record)
-			turn_note(daemon, record, "gpu-error", text);
-		return;
-	case XID_JOB: break;
-	case XID_GPU: set_drain(daemon, slot, -1, text); break;
-	}
-	end_job(daemon, slot, text);
+		 daemon->machine->slots[slot].index, xid, xid_text(xid), job);
+	if (job && (kind == XID_APPLICATION || !holder))
+		turn_note_late(daemon, job, "gpu-error", text);
+	if (kind == XID_GPU)
+		set_drain(daemon, slot, -1, text);
+	if (kind != XID_APPLICATION)
+		end_job(daemon, slot, text);
 }
 
 static void fold_ecc(struct daemon *daemon, unsigned slot, int64_t errors)

@@ -150,6 +150,18 @@ void turn_note(struct daemon *daemon, struct record *record, const char *event, 
 	turn_touch(daemon, record);
 }
 
+void turn_note_late(struct daemon *daemon, uint64_t job, const char *event, const char *detail)
+{
+	struct record *record = record_find(daemon, job);
+
+	if (record) {
+		turn_note(daemon, record, event, detail);
+		return;
+	}
+	add_event(daemon->turn, job, clock_wall_ns(), event, detail);
+	turn_want_pass(daemon);
+}
+
 void turn_drain(struct daemon *daemon, const struct store_drain *drain)
 {
 	struct turn *turn = daemon->turn;
@@ -482,7 +494,7 @@ static void run(struct daemon *daemon)
 
 	while (turn->want_pass || turn->n_dirty > 0) {
 		decide(daemon);
-		if (turn->n_dirty == 0 && turn->n_drains == 0 && turn->n_windows == 0)
+		if (turn->n_dirty + turn->n_events + turn->n_drains + turn->n_windows == 0)
 			break;
 		commit(daemon);
 		announce_events(daemon, turn->events, turn->n_events);

@@ -53,6 +53,9 @@ void turn_update(struct daemon *daemon, struct record *record, const struct job 
 /* A line in a job's history that changes nothing of it. */
 void turn_note(struct daemon *daemon, struct record *record, const char *event, const char *detail);
 
+/* The same for a job, known to the store, that may be over. */
+void turn_note_late(struct daemon *daemon, uint64_t job, const char *event, const char *detail);
+
 /* A GPU is drained or resumed: written with the turn's commit. The texts are copied. */
 void turn_drain(struct daemon *daemon, const struct store_drain *drain);
 

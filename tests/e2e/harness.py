@@ -72,7 +72,7 @@ class Tgpu:
         if self.fake_nvml:
             return {"TGPU_NVML_LIB": str(BUILD / "tests" / "fake_nvml" / "libnvidia-ml.so.1"),
                     "TGPU_FAKE_NVML": str(self.fake_nvml)}
-        return {"TGPU_GPUS": gpus}
+        return {"TGPU_GPUS": gpus} if gpus else {}  # None: those of this machine
 
     # the daemon
 

@@ -123,6 +123,16 @@ def test_an_xid_of_the_programs_own_making_is_only_noted(tgpu_factory, tmp_path)
     assert shown["state"] == "running" and machine.gpu(1)["state"] == "allocated"
 
 
+def test_an_xid_that_comes_after_the_job_has_died_of_it_is_the_jobs(tgpu_factory, tmp_path):
+    machine = Machine(tgpu_factory, tmp_path, "probe_interval = 1h\n")
+    job = machine.running_job()
+    machine.set("xid 1 31\n")
+    machine.tgpu.cli("cancel", "--now", str(job))  # and the look that follows an end is the first to see it
+    machine.wait_for(1, "idle")
+    assert [event["detail"] for event in machine.tgpu.wait(job)["history"] if event["event"] == "gpu-error"] == [
+        "Xid 31: GPU memory page fault: an illegal address"], machine.tgpu.daemon_log()
+
+
 def test_uncorrectable_memory_errors_drain_the_gpu(tgpu_factory, tmp_path):
     machine = Machine(tgpu_factory, tmp_path)
     machine.set("ecc 4 0\n")
