@@ -97,6 +97,9 @@ static int make_query(const struct options *opts, struct selector *selector, str
 		selector->states = "all";
 	buf_printf(query, "/v1/jobs?limit=%" PRId64 "&", n);
 	selector_query(selector, query);
+	if (!options_has(opts, "json"))
+		buf_puts(query, "&fields=" JOBVIEW_FIELDS ",name,uid,priority,num_gpus,"
+				"time_limit_ms,start_ms_estimated");
 	return 0;
 }
 

@@ -7,6 +7,10 @@
 #include "cli/format.h"
 #include "common/idset.h"
 
+/* The fields of a job that the functions here read. */
+#define JOBVIEW_FIELDS \
+	"id,n_tasks,state,held,start_ms,end_ms,gpus,reason,cause,exit_code,signal,cancelled_by"
+
 /* The states of the API, and the two words for several of them that it takes as well. */
 struct jobview_state {
 	const char *name;

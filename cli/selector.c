@@ -235,7 +235,8 @@ static int resolve(struct selector *selector, struct client *client, struct idse
 		return 0;
 	}
 	selector_query(selector, &query);
-	r = client_get(client, &answer, err, "/v1/jobs?limit=%d&%s", RESOLVE_MAX, buf_get(&query));
+	r = client_get(client, &answer, err, "/v1/jobs?fields=id,n_tasks&limit=%d&%s", RESOLVE_MAX,
+		       buf_get(&query));
 	if (r == 0)
 		r = collect(answer, &found, err);
 	if (r == 0 && !filtered)

@@ -124,40 +124,22 @@ static int refuse_ended(void *ctx, const struct store_row *row)
 	return 0;
 }
 
+struct acting {
+	struct request_context *request;
+	const struct action *action;
+	const struct idrange *range;
+};
+
 /* Act on the part of a record that is in the range. */
-static void act_on_part(struct request_context *request, const struct action *action,
-			const struct idrange *range, struct record *record)
+static void act_on_part(void *ctx, struct record *record)
 {
-	uint64_t end = record->job.id + record->job.n_tasks - 1;
+	const struct acting *acting = ctx;
+	struct request_context *request = acting->request;
 
-	if (record->job.id > range->last || end < range->first)
-		return;
 	if (api_may_act(request, record->job.uid) && record->job.state == JOB_QUEUED)
-		record = turn_carve(request->daemon, record, range->first, range->last);
-	act_on(request, action, range, record);
-}
-
-/* O(ids or living jobs, whichever are fewer), for a range may be all ids there are. */
-static void act_on_living(struct request_context *request, const struct action *action,
-			  const struct idrange *range)
-{
-	const struct daemon *daemon = request->daemon;
-	size_t n = HASH_COUNT(daemon->records); /* carving adds some behind these */
-	struct record *record = daemon->records;
-
-	if (range->last - range->first >= n) {
-		for (; n > 0; n--, record = record->hh.next)
-			act_on_part(request, action, range, record);
-		return;
-	}
-	for (uint64_t id = range->first; id <= range->last; id++) {
-		record = record_find(daemon, id);
-		if (!record)
-			continue;
-		id = record->job.id + record->job.n_tasks -
-		     1; /* it may be carved, and end sooner */
-		act_on_part(request, action, range, record);
-	}
+		record = turn_carve(request->daemon, record, acting->range->first,
+				    acting->range->last);
+	act_on(request, acting->action, acting->range, record);
 }
 
 /* A single id that is named must exist; a range covers what there is. Of the ended ones in ranges,
@@ -166,6 +148,7 @@ static void act_on_range(struct request_context *request, const struct action *a
 			 const struct idrange *range)
 {
 	struct daemon *daemon = request->daemon;
+	struct acting acting = {request, action, range};
 	struct ended ended = {request, range};
 	struct store_filter filter = {
 		.final_only = true,
@@ -177,7 +160,7 @@ static void act_on_range(struct request_context *request, const struct action *a
 	size_t before = json_array_size(json_object_get(request->result, "results"));
 	bool single = range->first == range->last;
 
-	act_on_living(request, action, range);
+	record_walk(daemon, range, act_on_part, &acting);
 	if (single || before < IDS_MAX)
 		store_walk(daemon->store, &filter, refuse_ended, &ended, NULL);
 	if (single && json_array_size(json_object_get(request->result, "results")) == before)

@@ -12,6 +12,7 @@
 
 #include "common/gpureport.h"
 #include "common/hash.h"
+#include "common/idset.h"
 #include "common/paths.h"
 #include "daemon/config.h"
 #include "daemon/metrics.h"
@@ -51,6 +52,8 @@ struct record {
 	char *new_spec;	      /* owned: to be written with this turn; NULL: what the store has */
 	char *new_owner;      /* owned: of a new job; NULL for a part of one that was split */
 	char *new_key;	      /* owned: of a new job; NULL: none */
+	bool is_aside;	      /* in daemon->aside */
+	struct record *prev, *next; /* there */
 	UT_hash_handle hh;
 };
 
@@ -79,6 +82,7 @@ struct daemon {
 	struct record *records; /* by id, of its first task */
 	struct record **arrays; /* owned; borrowed: those for several tasks, in order of id */
 	size_t n_arrays, arrays_capacity;
+	struct record *aside; /* those that wait without being in line: held ones, dependent ones */
 	struct depend *depend;
 	struct user *users; /* by uid: those with records */
 	struct machine *machine;
@@ -108,6 +112,14 @@ void record_destroy(struct daemon *daemon, struct record *record);
 /* The records of the jobs that hold resources, from *at = 0 on; NULL after the last. However many
  * wait, they cost nothing here. Ends may be folded meanwhile, starts may not. */
 struct record *record_next_running(const struct daemon *daemon, size_t *at);
+
+/* The records of all jobs of a range, in no order. What `fn` carves from one is not visited. O(ids
+ * or records, whichever are fewer). */
+void record_walk(const struct daemon *daemon, const struct idrange *range,
+		 void (*fn)(void *ctx, struct record *record), void *ctx);
+
+/* Its state has changed: put it aside or take it back. */
+void record_sort(struct daemon *daemon, struct record *record);
 
 /* Leave a record its first n tasks; the others become a record of their own, alike in everything,
  * which is returned. */

@@ -49,8 +49,10 @@ static uint64_t overlap(const struct job *job, uint64_t first, uint64_t last)
 	return from <= to ? to - from + 1 : 0;
 }
 
-static void add_record(struct parents *parents, const struct job *job)
+static void add_record(void *ctx, struct record *record)
 {
+	struct parents *parents = ctx;
+	const struct job *job = &record->job;
 	uint64_t n = overlap(job, parents->edge.first, parents->edge.last);
 
 	if (n > 0 && job_state_is_final(job->state)) {
@@ -59,26 +61,6 @@ static void add_record(struct parents *parents, const struct job *job)
 	}
 	parents->edge.open += n;
 	parents->n_known += n;
-}
-
-/* O(ids or records, whichever are fewer). */
-static void add_records(const struct daemon *daemon, struct parents *parents)
-{
-	uint64_t first = parents->edge.first, last = parents->edge.last;
-	const struct record *record;
-
-	if (last - first >= HASH_COUNT(daemon->records)) {
-		for (record = daemon->records; record; record = record->hh.next)
-			add_record(parents, &record->job);
-		return;
-	}
-	for (uint64_t id = first; id <= last; id++) {
-		record = record_find(daemon, id);
-		if (!record)
-			continue;
-		add_record(parents, &record->job);
-		id = record->job.id + record->job.n_tasks - 1;
-	}
 }
 
 static int find_parents(struct daemon *daemon, const struct record *record,
@@ -101,7 +83,7 @@ static int find_parents(struct daemon *daemon, const struct record *record,
 			       "job %" PRIu64 " does not come before this one (%" PRIu64
 			       "); name jobs that have been submitted",
 			       after->last, record->job.id);
-	add_records(daemon, &parents);
+	record_walk(daemon, &(struct idrange){after->first, after->last}, add_record, &parents);
 	store_walk(daemon->store, &filter, add_ended, &parents, NULL);
 	if (parents.n_known == 0)
 		return err_set(err, -EINVAL, "there is no job %" PRIu64 "; see \"tgpu list --all\"",

@@ -8,6 +8,7 @@
  */
 #include <assert.h>
 #include <stdlib.h>
+#include <utlist.h>
 
 #include "daemon/daemon.h"
 
@@ -123,6 +124,53 @@ struct record *record_next_running(const struct daemon *daemon, size_t *at)
 	return record;
 }
 
+static bool overlaps(const struct job *job, const struct idrange *range)
+{
+	return job->id <= range->last && job->id + job->n_tasks - 1 >= range->first;
+}
+
+static void walk_all(const struct daemon *daemon, const struct idrange *range,
+		     void (*fn)(void *ctx, struct record *record), void *ctx)
+{
+	struct record *record = daemon->records;
+
+	/* What is carved is added behind these. */
+	for (size_t n = HASH_COUNT(daemon->records); n > 0; n--, record = record->hh.next)
+		if (overlaps(&record->job, range))
+			fn(ctx, record);
+}
+
+void record_walk(const struct daemon *daemon, const struct idrange *range,
+		 void (*fn)(void *ctx, struct record *record), void *ctx)
+{
+	if (range->last - range->first >= HASH_COUNT(daemon->records)) {
+		walk_all(daemon, range, fn, ctx);
+		return;
+	}
+	for (uint64_t id = range->first; id <= range->last; id++) {
+		struct record *record = record_find(daemon, id);
+
+		if (!record)
+			continue;
+		id = record->job.id + record->job.n_tasks -
+		     1; /* it may be carved, and end sooner */
+		fn(ctx, record);
+	}
+}
+
+void record_sort(struct daemon *daemon, struct record *record)
+{
+	bool belongs = record->job.state == JOB_QUEUED && !job_is_eligible(&record->job);
+
+	if (belongs == record->is_aside)
+		return;
+	record->is_aside = belongs;
+	if (belongs)
+		DL_APPEND(daemon->aside, record);
+	else
+		DL_DELETE(daemon->aside, record);
+}
+
 struct record *record_split(struct daemon *daemon, struct record *record, uint32_t n)
 {
 	struct job *job = &record->job;
@@ -154,6 +202,8 @@ struct record *record_split(struct daemon *daemon, struct record *record, uint32
 void record_destroy(struct daemon *daemon, struct record *record)
 {
 	HASH_DEL(daemon->records, record);
+	if (record->is_aside)
+		DL_DELETE(daemon->aside, record);
 	count_jobs(daemon, record->job.uid, -(int64_t)record->job.n_tasks);
 	if (record->job.n_tasks > 1)
 		remove_array(daemon, record);

@@ -93,6 +93,7 @@ void turn_submit(struct daemon *daemon, struct record *record)
 
 void turn_load(struct daemon *daemon, struct record *record)
 {
+	record_sort(daemon, record);
 	if (job_is_eligible(&record->job))
 		enqueue(daemon, record);
 }
@@ -178,6 +179,12 @@ void turn_window(struct daemon *daemon, const struct store_window *window)
 	xgrow(&turn->windows, &turn->windows_capacity, turn->n_windows + 1, sizeof(*turn->windows));
 	turn->windows[turn->n_windows++] = store_window_copy(window);
 	turn_want_pass(daemon);
+}
+
+struct record *const *turn_changed(const struct daemon *daemon, size_t *ret_n)
+{
+	*ret_n = daemon->turn->n_dirty;
+	return daemon->turn->dirty;
 }
 
 uint64_t turn_find_key(const struct daemon *daemon, uint32_t uid, const char *key)
@@ -435,8 +442,10 @@ static void commit(struct daemon *daemon)
 		_exit(1); /* as a crash would: recovery knows how to go on from the last commit */
 	}
 	histogram_add(&daemon->metrics.commit, histogram_bounds_work, seconds_since(began_ns));
-	for (size_t i = 0; i < turn->n_dirty; i++)
+	for (size_t i = 0; i < turn->n_dirty; i++) {
 		turn->dirty[i]->job.revision = daemon->revision;
+		record_sort(daemon, turn->dirty[i]);
+	}
 }
 
 static void forget_written(struct turn *turn)

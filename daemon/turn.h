@@ -56,6 +56,9 @@ void turn_note(struct daemon *daemon, struct record *record, const char *event, 
 /* The same for a job, known to the store, that may be over. */
 void turn_note_late(struct daemon *daemon, uint64_t job, const char *event, const char *detail);
 
+/* The jobs that the last commit wrote, while its replies are made. */
+struct record *const *turn_changed(const struct daemon *daemon, size_t *ret_n);
+
 /* A GPU is drained or resumed: written with the turn's commit. The texts are copied. */
 void turn_drain(struct daemon *daemon, const struct store_drain *drain);
 

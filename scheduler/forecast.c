@@ -30,58 +30,24 @@ static const struct policy policy_frozen = {.name = "frozen", .rank = frozen_ran
 struct copy {
 	struct sched *sched; /* owned */
 	size_t n_jobs, max_jobs;
-	struct policy_order order;
-	const struct later **later; /* owned: those whose begin time has not come, in that order */
-	size_t n_later, next_later;
 };
 
-/* The next in order: where it stands is its rank in the copy. */
-static void add_entry(struct copy *copy, const struct later *original)
+/* The next in line: where it stands is its rank in the copy. */
+static int copy_entry(void *ctx, const struct shape *shape, const struct waiting *waiting,
+		      int64_t begin_ns)
 {
-	struct later entry = *original;
+	struct copy *copy = ctx;
+	struct later entry = {.begin_ns = begin_ns, .shape = *shape, .waiting = *waiting};
 
-	if (copy->n_jobs == copy->max_jobs)
-		return;
 	entry.shape.length = 0; /* the order is settled: fewer shapes */
 	entry.waiting.key.rank = (int64_t)copy->n_jobs;
 	if (entry.waiting.n > copy->max_jobs - copy->n_jobs)
 		entry.waiting.n = (uint32_t)(copy->max_jobs - copy->n_jobs);
 	copy->n_jobs += entry.waiting.n;
-	if (entry.begin_ns != TIME_UNKNOWN)
+	if (begin_ns != TIME_UNKNOWN)
 		sched_admit_later(copy->sched, &entry);
 	else
 		sched_admit(copy->sched, &entry.shape, &entry.waiting);
-}
-
-static int compare_later(const void *a, const void *b, void *order)
-{
-	const struct later *const *x = a, *const *y = b;
-
-	return policy_compare(order, &(*x)->shape, &(*x)->waiting.key, &(*y)->shape,
-			      &(*y)->waiting.key);
-}
-
-static void sort_later(const struct sched *sched, struct copy *copy)
-{
-	copy->later = xcalloc(sched->n_later, sizeof(struct later *));
-	copy->n_later = sched->n_later;
-	for (size_t i = 0; i < sched->n_later; i++)
-		copy->later[i] = &sched->later[i];
-	if (copy->n_later > 1)
-		qsort_r(copy->later, copy->n_later, sizeof(struct later *), compare_later,
-			&copy->order);
-}
-
-/* The next entry of the queue, after those whose begin time has not come that will go before it. */
-static int copy_entry(void *ctx, const struct shape *shape, const struct waiting *waiting)
-{
-	struct copy *copy = ctx;
-	const struct later entry = {.shape = *shape, .waiting = *waiting}, *next = &entry;
-
-	while (copy->next_later < copy->n_later &&
-	       compare_later(&copy->later[copy->next_later], &next, &copy->order) < 0)
-		add_entry(copy, copy->later[copy->next_later++]);
-	add_entry(copy, &entry);
 	return copy->n_jobs >= copy->max_jobs;
 }
 
@@ -98,7 +64,7 @@ static void copy_running(struct sched *copy, const struct running *original)
 static struct sched *copy_sched(struct sched *sched, int64_t now_ns, size_t max_jobs)
 {
 	struct sched_config config = sched->config;
-	struct copy copy = {.max_jobs = max_jobs, .order = sched_order(sched, now_ns)};
+	struct copy copy = {.max_jobs = max_jobs};
 	size_t n;
 	struct running *const *running = sched_running(sched, &n);
 
@@ -111,12 +77,9 @@ static struct sched *copy_sched(struct sched *sched, int64_t now_ns, size_t max_
 	windows_set(&copy.sched->windows, sched->windows.items, sched->windows.n);
 	for (size_t i = 0; i < n; i++)
 		copy_running(copy.sched, running[i]);
-	sort_later(sched, &copy);
-	queue_walk(sched->queue, policy_compare, &copy.order, copy_entry, &copy);
-	while (copy.next_later < copy.n_later)
-		add_entry(&copy, copy.later[copy.next_later++]);
+	if (max_jobs > 0)
+		sched_walk(sched, now_ns, copy_entry, &copy);
 	conservative_copy(&copy.sched->conservative, &sched->conservative);
-	free(copy.later);
 	return copy.sched;
 }
 

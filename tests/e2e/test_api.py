@@ -39,6 +39,7 @@ def test_every_route_is_documented_and_every_documented_route_exists(tgpu_factor
     ("GET", "/v1/jobs?uid=me", None, 400, "uid"),
     ("GET", "/v1/jobs?ids=5-3", None, 400, "3-5"),
     ("GET", "/v1/jobs?order=sideways", None, 400, "sideways"),
+    ("GET", "/v1/jobs?fields=id,colour", None, 400, "colour"),
     ("GET", "/v1/jobs?after=yesterday", None, 400, "after"),
     ("POST", "/v1/jobs", "{", 400, "JSON"),
     ("POST", "/v1/jobs", "[]", 400, "object"),
@@ -143,3 +144,41 @@ def test_a_short_list_is_the_beginning_of_the_long_one(tgpu_factory, order):
     assert sorted(whole) == list(range(1, 41)) and (whole == sorted(whole, reverse=True)) == (order == "newest")
     for limit in (1, 2, 3, 7, 19, 20, 21, 39, 40):
         assert ids(limit) == whole[:limit], limit
+
+
+def test_who_is_not_in_line_is_listed_where_he_will_stand(tgpu_factory):
+    """Held, dependent and later jobs and arrays, walked in the order of the queue or named and then sorted: the same list."""
+    tgpu = tgpu_factory(gpus="simulated:2")
+    for number in range(60):
+        spec = {"command": ["sleep", "1000"], "cwd": "/", "env": {}, "num_gpus": 1, "priority": number * 17 % 40,
+                "hold": number % 7 == 3, **({"after": str(number)} if number % 5 == 4 else {}),
+                **({"begin": "+1h"} if number % 6 == 1 else {}), **({"array": "1-3"} if number % 11 == 10 else {})}
+        status, answer = tgpu.api("POST", "/v1/jobs", spec)
+        assert status == 201, answer
+
+    def ids(query):
+        return [(job["id"], job["n_tasks"]) for job in tgpu.api("GET", f"/v1/jobs?limit=1000&{query}")[1]["jobs"]]
+
+    walked = ids("order=queue")
+    assert len(walked) == 60 and walked == ids("ids=1-1000")
+    tgpu.restart()
+    assert ids("order=queue") == walked
+    tgpu.cli("release", "--state", "queued")
+    assert ids("order=queue") == ids("ids=1-1000") != walked
+
+
+def test_tasks_in_two_ranges_are_shown_once_each(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    tgpu.api("POST", "/v1/jobs", {"command": ["true"], "cwd": "/", "env": {}, "array": "1-10", "hold": True})
+    shown = tgpu.api("GET", "/v1/jobs?ids=2-3,5,9-50")[1]["jobs"]
+    assert [(job["id"], job["n_tasks"]) for job in shown] == [(2, 2), (5, 1), (9, 2)]
+
+
+def test_only_the_fields_asked_for(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    jobs = [tgpu.submit("--hold", "--", "true"), tgpu.submit("--", "true")]
+    tgpu.wait(jobs[1])
+    _, answer = tgpu.api("GET", "/v1/jobs?state=all&fields=state,id&order=newest")
+    assert answer["jobs"] == [{"id": 2, "state": "finished"}, {"id": 1, "state": "queued"}]
+    _, again = tgpu.api("GET", "/v1/jobs?ids=1&fields=id&after=0")
+    assert again["jobs"] == [{"id": 1}]
