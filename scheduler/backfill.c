@@ -56,6 +56,13 @@ static int64_t find_shadow(struct ledger *scratch, struct running *const *runnin
 	return TIME_UNKNOWN;
 }
 
+/* What the head leaves over. */
+static void count_spare(struct reservation *reservation)
+{
+	reservation->spare_gpus =
+		ledger_free_gpus(&reservation->at_shadow) - reservation->request.num_gpus;
+}
+
 int reservation_make(struct reservation *reservation, const struct ledger *ledger,
 		     struct running *const *running, size_t n_running, uint64_t job,
 		     const struct request *request, int64_t now_ns)
@@ -68,6 +75,7 @@ int reservation_make(struct reservation *reservation, const struct ledger *ledge
 		return RESERVE_NEVER;
 	reservation->job = job;
 	reservation->request = *request;
+	count_spare(reservation);
 	return 0;
 }
 
@@ -109,4 +117,5 @@ void reservation_book(struct reservation *reservation, const struct allocation *
 		return;
 	ledger_take(&reservation->at_shadow, alloc);
 	assert(placement_fits(&reservation->at_shadow, &reservation->request));
+	count_spare(reservation);
 }

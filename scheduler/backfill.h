@@ -19,6 +19,7 @@ struct reservation {
 	struct request request;
 	int64_t shadow_ns;	 /* TIME_NEVER: after a job without a limit */
 	struct ledger at_shadow; /* owned scratch, kept for the next: what will be free then */
+	unsigned spare_gpus;	 /* of these: no job with more may pass that is not over by then */
 };
 
 #define RESERVE_NEVER 1 /* it would not fit even if every running job were gone */

@@ -2,38 +2,42 @@
 /*
  * The candidates of a pass, in an array that shrinks.
  *
- * Invariants: each open shape has one entry, whose `waiting` is what the queue would answer now; a
- * closed shape has none. An array that every round walks and not a heap: an entry is a few words,
- * shapes are some tens, and widening would touch all of a heap anyway. Read next: core.c.
+ * Invariants: each open shape has one entry, a closed one has none; no job of a shape that is short
+ * enough stands before its `waiting`. That one may itself be too long: the queue is searched for
+ * one that is not when nobody looked at before goes first, which few of a round's shapes come to.
+ * An array that every round walks and not a heap: an entry is a few words, shapes are some tens,
+ * and a review would touch all of a heap anyway. Read next: core.c.
  */
 #include "scheduler/candidates.h"
 
 #include <stdlib.h>
 
-const struct shape *candidate_shape(const struct candidate *candidate)
+static void set_waiting(const struct candidates *candidates, struct candidate *candidate,
+			const struct waiting *waiting)
 {
-	return queue_shape(candidate->lot);
+	const struct policy_order *order = candidates->order;
+
+	candidate->waiting = waiting;
+	if (waiting && order->policy->score)
+		candidate->score =
+			order->policy->score(&order->view, candidate->shape, &waiting->key);
 }
 
-/* Ask the queue who is the first of this shape. */
-static void refresh(const struct candidates *candidates, struct candidate *candidate)
+/* The first of its shape, short enough or not. */
+static void restart(const struct candidates *candidates, struct candidate *candidate)
 {
-	const struct policy *policy = candidates->order->policy;
-	const struct waiting *found;
+	set_waiting(candidates, candidate,
+		    candidates->by_length ? queue_shortest(candidates->queue, candidate->lot)
+					  : queue_first(candidates->queue, candidate->lot));
+}
 
-	if (candidates->by_length) {
-		found = queue_shortest(candidates->queue, candidate->lot);
-		if (found->estimate_ns > candidate->limit_ns)
-			found = NULL;
-	} else if (candidate->limit_ns == TIME_NEVER) {
-		found = queue_first(candidates->queue, candidate->lot);
-	} else {
-		found = queue_first_within(candidates->queue, candidate->lot, candidate->limit_ns);
-	}
-	candidate->waiting = found;
-	if (found && policy->score)
-		candidate->score = policy->score(&candidates->order->view,
-						 candidate_shape(candidate), &found->key);
+/* The first that is short enough, where the one at hand is not. */
+static void skip_longer(const struct candidates *candidates, struct candidate *candidate)
+{
+	set_waiting(candidates, candidate,
+		    candidates->by_length ? NULL
+					  : queue_first_within(candidates->queue, candidate->lot,
+							       candidate->limit_ns));
 }
 
 void candidates_open(struct candidates *candidates, struct queue *queue,
@@ -46,11 +50,14 @@ void candidates_open(struct candidates *candidates, struct queue *queue,
 	xgrow(&candidates->items, &candidates->capacity, candidates->n + 1,
 	      sizeof(*candidates->items));
 	for (size_t i = 0; i < candidates->n; i++) {
+		struct lot *lot = queue_lot(queue, i);
+
 		candidates->items[i] = (struct candidate){
-			.lot = queue_lot(queue, i),
+			.lot = lot,
+			.shape = queue_shape(lot),
 			.limit_ns = TIME_NEVER,
 		};
-		refresh(candidates, &candidates->items[i]);
+		restart(candidates, &candidates->items[i]);
 	}
 }
 
@@ -74,11 +81,17 @@ struct candidate *candidates_first(const struct candidates *candidates)
 {
 	struct candidate *best = NULL;
 
-	for (size_t i = 0; i < candidates->n; i++) {
+	for (size_t i = 0; i < candidates->n;) {
 		struct candidate *next = &candidates->items[i];
+		bool first = next->waiting && (!best || goes_first(candidates, next, best));
 
-		if (next->waiting && (!best || goes_first(candidates, next, best)))
+		if (first && next->waiting->estimate_ns > next->limit_ns) {
+			skip_longer(candidates, next); /* and look at it again */
+			continue;
+		}
+		if (first)
 			best = next;
+		i++;
 	}
 	return best;
 }
@@ -88,27 +101,16 @@ void candidates_close(struct candidates *candidates, struct candidate *candidate
 	*candidate = candidates->items[--candidates->n];
 }
 
-void candidates_keep(struct candidates *candidates,
-		     bool (*fits)(void *ctx, const struct request *request), void *ctx)
+void candidates_review(struct candidates *candidates, candidates_longest_fn *longest, void *ctx)
 {
-	for (size_t i = candidates->n; i-- > 0;)
-		if (!fits(ctx, &candidate_shape(&candidates->items[i])->request))
-			candidates_close(candidates, &candidates->items[i]);
-}
-
-void candidates_narrow(struct candidates *candidates, struct candidate *candidate, int64_t limit_ns)
-{
-	candidate->limit_ns = limit_ns;
-	refresh(candidates, candidate);
-}
-
-void candidates_widen(struct candidates *candidates)
-{
-	for (size_t i = 0; i < candidates->n; i++) {
+	for (size_t i = candidates->n; i-- > 0;) {
 		struct candidate *candidate = &candidates->items[i];
 
 		if (candidate->limit_ns < TIME_NEVER)
-			candidates_narrow(candidates, candidate, TIME_NEVER);
+			restart(candidates, candidate);
+		candidate->limit_ns = longest(ctx, candidate);
+		if (candidate->limit_ns == 0)
+			candidates_close(candidates, candidate);
 	}
 }
 
@@ -116,13 +118,13 @@ void candidates_sort_by_length(struct candidates *candidates)
 {
 	candidates->by_length = true;
 	for (size_t i = 0; i < candidates->n; i++)
-		refresh(candidates, &candidates->items[i]);
+		restart(candidates, &candidates->items[i]);
 }
 
 void candidates_pop(struct candidates *candidates, struct candidate *candidate)
 {
 	if (queue_pop(candidates->queue, candidate->lot, &candidate->waiting->key))
-		refresh(candidates, candidate);
+		restart(candidates, candidate);
 	else
 		candidates_close(candidates, candidate); /* it was the last of its shape */
 }

@@ -12,9 +12,10 @@
 
 struct candidate {
 	struct lot *lot;
-	const struct waiting *waiting; /* the first within the limit; NULL: there is none */
+	const struct shape *shape;
+	const struct waiting *waiting; /* the first as far as is known; NULL: none within limit */
 	double score;		       /* of it, where the policy has scores */
-	int64_t limit_ns;	       /* only jobs of at most this length; TIME_NEVER: any */
+	int64_t limit_ns; /* only jobs of at most this length; TIME_NEVER: any. May be lowered */
 };
 
 struct candidates {
@@ -31,23 +32,19 @@ void candidates_open(struct candidates *candidates, struct queue *queue,
 		     const struct policy_order *order);
 void candidates_finish(struct candidates *candidates);
 
-/* The first in order; NULL when there is none. Valid until the next call. O(open shapes). */
+/* The first in order; NULL when there is none. Valid until the next call. O(open shapes), and a
+ * search of the queue for each that goes before all looked at so far and is too long. */
 struct candidate *candidates_first(const struct candidates *candidates);
-
-/* What it asks for, and whose it is. */
-const struct shape *candidate_shape(const struct candidate *candidate);
 
 /* Nothing of this shape is to be considered any more. */
 void candidates_close(struct candidates *candidates, struct candidate *candidate);
 
-/* Close all shapes of which `fits` says that they do not. */
-void candidates_keep(struct candidates *candidates,
-		     bool (*fits)(void *ctx, const struct request *request), void *ctx);
+/* How long may jobs of this candidate's shape be? 0: none of them is to be considered any more;
+ * TIME_NEVER: any, or at least the candidate itself. */
+typedef int64_t candidates_longest_fn(void *ctx, const struct candidate *candidate);
 
-/* Of this shape only jobs of at most this length, until candidates_widen(). */
-void candidates_narrow(struct candidates *candidates, struct candidate *candidate,
-		       int64_t limit_ns);
-void candidates_widen(struct candidates *candidates);
+/* Ask it anew of each open shape. O(open shapes). */
+void candidates_review(struct candidates *candidates, candidates_longest_fn *longest, void *ctx);
 
 /* From now on the shortest goes first. */
 void candidates_sort_by_length(struct candidates *candidates);

@@ -318,7 +318,7 @@ struct allocation allocation_dup(const struct allocation *alloc)
 	struct allocation copy = {.n_parts = alloc->n_parts};
 
 	if (alloc->n_parts > 0) {
-		copy.parts = xcalloc(alloc->n_parts, sizeof(*copy.parts));
+		copy.parts = xreallocarray(NULL, alloc->n_parts, sizeof(*copy.parts));
 		memcpy(copy.parts, alloc->parts, alloc->n_parts * sizeof(*copy.parts));
 	}
 	return copy;

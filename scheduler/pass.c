@@ -12,8 +12,12 @@
  *
  * Within a pass resources only shrink, so a closed shape stays closed. A narrowed one is widened
  * by every start: what is left to choose from is another place now, and it may be one that does not
- * delay the head. So no waiting job passes the test when the pass is over. Each round starts a job
- * or closes or narrows a shape: at most (starts + 1) x shapes rounds, whatever the queue's length.
+ * delay the head. So no waiting job passes the test when the pass is over.
+ *
+ * Once there is a head, and after each start beside it, all open shapes are closed, narrowed or
+ * widened in one review, so that nearly every further round starts a job. What a user's or an
+ * array's limit or a window keeps from starting is found out in a round of its own. At most
+ * (starts + 1) x shapes rounds, whatever the queue's length, each a look at every open shape.
  *
  * With reservations for several (BACKFILL_RESERVE) the test is another: what has been promised is
  * in a plan, and a candidate may start where the plan leaves room for all of its length.
@@ -34,7 +38,8 @@ struct pass {
 	int64_t now_ns;
 	struct decisions *decisions;
 	struct policy_order order;
-	struct shape head; /* of the job that holds the one reservation */
+	struct shape head;  /* of the job that holds the one reservation */
+	unsigned free_gpus; /* at the last review of the candidates */
 };
 
 /* Move the jobs whose begin time has come into the queue. */
@@ -73,16 +78,11 @@ static void raise_predictions(struct sched *sched, int64_t now_ns)
 	}
 }
 
-static bool fits_now(void *ledger, const struct request *request)
-{
-	return placement_fits(ledger, request);
-}
-
 /* Carry out a start in the scheduler's own books. */
 static void start(struct pass *pass, struct candidate *candidate, struct allocation *alloc)
 {
 	struct sched *sched = pass->sched;
-	struct shape shape = *candidate_shape(candidate);
+	struct shape shape = *candidate->shape;
 	struct waiting waiting = *candidate->waiting;
 
 	candidates_pop(&sched->candidates, candidate);
@@ -115,7 +115,7 @@ static bool make_room(const struct pass *pass, const struct candidate *head)
 	struct sched *sched = pass->sched;
 	const struct preempt_params *params = &sched->config.preempt;
 	const struct preempt_request request = {
-		.shape = candidate_shape(head),
+		.shape = head->shape,
 		.key = head->waiting->key,
 		.priority = head->waiting->priority,
 		.order = pass->order,
@@ -128,7 +128,7 @@ static bool make_room(const struct pass *pass, const struct candidate *head)
 	if (!params->enabled || sched->reservation.shadow_ns - pass->now_ns <= params->restart_ns)
 		return false;
 	/* Nobody leaves for a place that the head may not have. */
-	windows_keep(&sched->windows, &sched->ledger, candidate_shape(head)->user, pass->now_ns,
+	windows_keep(&sched->windows, &sched->ledger, head->shape->user, pass->now_ns,
 		     time_add(pass->now_ns, head->waiting->estimate_ns));
 	r = preempt_find(&sched->ledger, running, n_running, &request, params, pass->now_ns,
 			 &victims, &n, &sched->wake_ns);
@@ -143,11 +143,11 @@ static bool make_room(const struct pass *pass, const struct candidate *head)
 static bool reserve(struct pass *pass, const struct candidate *head)
 {
 	struct sched *sched = pass->sched;
-	const struct request *request = &candidate_shape(head)->request;
+	const struct request *request = &head->shape->request;
 	size_t n;
 	struct running *const *running = runnings_list(sched->runnings, &n);
 
-	pass->head = *candidate_shape(head);
+	pass->head = *head->shape;
 	return reservation_make(&sched->reservation, &sched->ledger, running, n,
 				head->waiting->key.id, request, pass->now_ns) == 0;
 }
@@ -162,6 +162,50 @@ static void drop_bound_head(const struct pass *pass)
 		return;
 	reservation_clear(&sched->reservation);
 	candidates_open(&sched->candidates, sched->queue, &pass->order);
+}
+
+/* The lengths that are over by the head's shadow time; before it, if that is never. */
+static int64_t short_enough(const struct pass *pass)
+{
+	const struct reservation *head = &pass->sched->reservation;
+
+	return head->shadow_ns - pass->now_ns - (head->shadow_ns == TIME_NEVER);
+}
+
+/* May a job that asks for this, and fits, run beyond the head's shadow time? */
+static bool may_stay(struct sched *sched, const struct request *request)
+{
+	_cleanup_(allocation_finish) struct allocation alloc = {0};
+
+	return request->num_gpus <= sched->reservation.spare_gpus &&
+	       placement_find(&sched->ledger, request, &alloc) == 0 &&
+	       reservation_allows(&sched->reservation, &alloc, TIME_NEVER);
+}
+
+/* How long may jobs of this shape be beside the head? The windows that are in a job's way depend on
+ * its own length: where there are any, that is left to its round. */
+static int64_t longest_beside_head(void *ctx, const struct candidate *candidate)
+{
+	const struct pass *pass = ctx;
+	struct sched *sched = pass->sched;
+	const struct request *request = &candidate->shape->request;
+
+	if (!sched->reservation.job)
+		return TIME_NEVER;
+	if (request->num_gpus > pass->free_gpus || !placement_fits(&sched->ledger, request))
+		return 0;
+	if (sched->windows.n > 0 || candidate->waiting->estimate_ns <= short_enough(pass) ||
+	    may_stay(sched, request))
+		return TIME_NEVER;
+	return short_enough(pass);
+}
+
+/* Beside a head most shapes do not fit, or must be short: find out at once which, not each in a
+ * round of its own; and again after every start. */
+static void review(struct pass *pass)
+{
+	pass->free_gpus = ledger_free_gpus(&pass->sched->ledger);
+	candidates_review(&pass->sched->candidates, longest_beside_head, pass);
 }
 
 /* A job's shape does not fit. True when the pass is to go on with other shapes. */
@@ -179,20 +223,10 @@ static bool block(struct pass *pass, struct candidate *candidate)
 		reserve(pass, &blocked);
 	if (sched->config.backfill == BACKFILL_NONE)
 		return false;
-	/* Most shapes will not fit either: find out at once which, not each in a round of its own.
-	 */
-	candidates_keep(&sched->candidates, fits_now, &sched->ledger);
 	if (sched->config.shortest_passes)
 		candidates_sort_by_length(&sched->candidates);
+	review(pass);
 	return true;
-}
-
-/* The lengths that are over by the head's shadow time; before it, if that is never. */
-static int64_t short_enough(const struct pass *pass)
-{
-	const struct reservation *head = &pass->sched->reservation;
-
-	return head->shadow_ns - pass->now_ns - (head->shadow_ns == TIME_NEVER);
 }
 
 /* One round: what becomes of the first candidate? False: the pass is over. */
@@ -200,7 +234,7 @@ static bool try_candidate(struct pass *pass, struct candidate *next)
 {
 	struct sched *sched = pass->sched;
 	struct reservation *head = &sched->reservation;
-	const struct shape *shape = candidate_shape(next);
+	const struct shape *shape = next->shape;
 	int64_t end_ns = time_add(pass->now_ns, next->waiting->estimate_ns);
 	_cleanup_(allocation_finish) struct allocation alloc = {0};
 	int r;
@@ -214,17 +248,16 @@ static bool try_candidate(struct pass *pass, struct candidate *next)
 	if (r == PLACE_NO_FIT)
 		return block(pass, next);
 	if (r == PLACE_KEPT) {
-		candidates_narrow(
-			&sched->candidates, next,
-			windows_shorter_ns(&sched->windows, shape->user, pass->now_ns, end_ns));
+		next->limit_ns =
+			windows_shorter_ns(&sched->windows, shape->user, pass->now_ns, end_ns);
 	} else if (head->job && !reservation_allows(head, &alloc, end_ns)) {
-		candidates_narrow(&sched->candidates, next, short_enough(pass));
+		next->limit_ns = short_enough(pass);
 	} else {
 		if (head->job)
 			reservation_book(head, &alloc, end_ns);
 		start(pass, next, &alloc);
-		candidates_widen(&sched->candidates);
 		drop_bound_head(pass);
+		review(pass);
 	}
 	return true;
 }
@@ -319,14 +352,14 @@ static void fill_gaps(struct pass *pass)
 	candidates_open(&sched->candidates, sched->queue, &pass->order);
 	while ((next = candidates_first(&sched->candidates))) {
 		_cleanup_(allocation_finish) struct allocation alloc = {0};
-		const struct shape *shape = candidate_shape(next);
+		const struct shape *shape = next->shape;
 		int64_t estimate_ns = next->waiting->estimate_ns, longest_ns = 0;
 
 		if (sched_shape_bound(sched, shape) != SCHED_UNBOUND) {
 			candidates_close(&sched->candidates, next);
 		} else if (!has_gap(sched, &sched->plan, &shape->request, shape->user, estimate_ns,
 				    &alloc, &longest_ns)) {
-			candidates_narrow(&sched->candidates, next, longest_ns);
+			next->limit_ns = longest_ns;
 		} else {
 			plan_book(&sched->plan, &alloc, pass->now_ns,
 				  plan_end(&sched->plan, pass->now_ns, estimate_ns));

@@ -22,28 +22,22 @@ struct spread {
 	uint64_t low[256], high[256]; /* of the lower and the upper eight bits */
 };
 
-#define SPREAD_NONE UINT64_MAX /* it names a bit beyond the last of the mask */
-
+/* The table for n bits. */
 static void spread_byte(uint64_t table[256], const uint64_t bits[8], unsigned n)
 {
 	table[0] = 0;
-	for (unsigned packed = 1; packed < 256; packed++) {
-		unsigned rest = packed & (packed - 1), bit = (unsigned)__builtin_ctz(packed);
-
-		table[packed] = bit >= n || table[rest] == SPREAD_NONE ? SPREAD_NONE
-								       : table[rest] | bits[bit];
-	}
+	for (unsigned packed = 1; packed < 1u << n; packed++)
+		table[packed] = table[packed & (packed - 1)] | bits[__builtin_ctz(packed)];
 }
 
-static void spread_init(struct spread *spread, uint64_t mask)
+static void spread_init(struct spread *spread, uint64_t mask, unsigned n_low, unsigned n_high)
 {
 	uint64_t bits[16] = {0};
-	unsigned n = 0;
 
-	for (; mask; mask &= mask - 1)
+	for (unsigned n = 0; mask; mask &= mask - 1)
 		bits[n++] = mask & -mask;
-	spread_byte(spread->low, bits, n < 8 ? n : 8);
-	spread_byte(spread->high, bits + 8, n < 8 ? 0 : n - 8);
+	spread_byte(spread->low, bits, n_low);
+	spread_byte(spread->high, bits + 8, n_high);
 }
 
 /* Is {a} before {b} when both are written as ascending lists of ids? The set with the lowest id
@@ -75,27 +69,27 @@ static inline void consider(struct best *best, const int32_t *scores, uint64_t f
 	*best = (struct best){set, score, rest};
 }
 
-/* All bytes, those with few bits first; where those with n bits begin. */
+/* The bytes of n bits, those with few set first; where those with so many begin. */
 struct bytes_by_bits {
 	uint8_t bytes[256];
 	uint16_t first[10];
 };
 
 /* A counting sort. */
-static void sort_bytes(struct bytes_by_bits *sorted)
+static void sort_bytes(struct bytes_by_bits *sorted, unsigned n)
 {
 	uint8_t n_bits[256] = {0};
 	uint16_t next[10];
 
 	memset(sorted->first, 0, sizeof(sorted->first));
-	for (unsigned byte = 0; byte < 256; byte++) {
+	for (unsigned byte = 0; byte < 1u << n; byte++) {
 		n_bits[byte] = (uint8_t)(n_bits[byte / 2] + byte % 2);
 		sorted->first[n_bits[byte] + 1]++;
 	}
 	for (unsigned bits = 1; bits < ARRAY_SIZE(sorted->first); bits++)
 		sorted->first[bits] = (uint16_t)(sorted->first[bits] + sorted->first[bits - 1]);
 	memcpy(next, sorted->first, sizeof(next));
-	for (unsigned byte = 0; byte < 256; byte++)
+	for (unsigned byte = 0; byte < 1u << n; byte++)
 		sorted->bytes[next[n_bits[byte]]++] = (uint8_t)byte;
 }
 
@@ -103,26 +97,21 @@ static void sort_bytes(struct bytes_by_bits *sorted)
 static uint64_t choose_exact(const struct topology *topology, uint64_t free, unsigned k)
 {
 	const int32_t *scores = topology_set_scores(topology);
-	unsigned n_high = (unsigned)__builtin_popcountll(free) > 8
-				  ? 1u << ((unsigned)__builtin_popcountll(free) - 8)
-				  : 1;
+	unsigned n = (unsigned)__builtin_popcountll(free), n_low = n < 8 ? n : 8;
 	struct best best = {0, INT32_MIN, INT32_MIN};
 	struct bytes_by_bits sorted;
 	struct spread spread;
 
-	spread_init(&spread, free);
-	sort_bytes(&sorted);
-	for (unsigned high = 0; high < n_high; high++) {
+	spread_init(&spread, free, n_low, n - n_low);
+	sort_bytes(&sorted, n_low);
+	for (unsigned high = 0; high < 1u << (n - n_low); high++) {
 		unsigned bits = (unsigned)__builtin_popcount(high);
 
 		if (bits > k || k - bits > 8)
 			continue;
-		for (unsigned i = sorted.first[k - bits]; i < sorted.first[k - bits + 1]; i++) {
-			uint64_t low = spread.low[sorted.bytes[i]];
-
-			if (low != SPREAD_NONE)
-				consider(&best, scores, free, low | spread.high[high]);
-		}
+		for (unsigned i = sorted.first[k - bits]; i < sorted.first[k - bits + 1]; i++)
+			consider(&best, scores, free,
+				 spread.low[sorted.bytes[i]] | spread.high[high]);
 	}
 	return best.set;
 }
@@ -198,16 +187,16 @@ uint64_t placement_choose_gpus(const struct topology *topology, uint64_t free, u
 }
 
 /* Free GPUs of a node that suit the request. */
-static uint64_t usable_gpus(const struct ledger *ledger, uint32_t node,
-			    const struct request *request)
+static inline uint64_t usable_gpus(const struct ledger *ledger, uint32_t node,
+				   const struct request *request)
 {
 	uint64_t free = node_free_gpus(&ledger->nodes[node]);
 
 	return free ? free & ledger_matching_gpus(ledger, node, request) : 0;
 }
 
-static bool node_has_room(const struct ledger *ledger, uint32_t index,
-			  const struct request *request)
+static inline bool node_has_room(const struct ledger *ledger, uint32_t index,
+				 const struct request *request)
 {
 	const struct node *node = &ledger->nodes[index];
 
@@ -314,14 +303,23 @@ int placement_find(const struct ledger *ledger, const struct request *request,
 	return 0;
 }
 
-bool placement_fits(const struct ledger *ledger, const struct request *request)
+static bool gang_fits(const struct ledger *ledger, const struct request *request, unsigned per_node)
 {
 	_cleanup_(allocation_finish) struct allocation alloc = {0};
+
+	return find_gang(ledger, request, per_node, &alloc) == 0;
+}
+
+bool placement_fits(const struct ledger *ledger, const struct request *request)
+{
 	unsigned per_node = ledger->largest_node;
 
 	if (per_node > 0 && request->num_gpus > per_node)
-		return find_gang(ledger, request, per_node, &alloc) == 0;
-	return best_fit(ledger, request, NULL) < ledger->n_nodes;
+		return gang_fits(ledger, request, per_node);
+	for (uint32_t i = 0; i < ledger->n_nodes; i++)
+		if (node_has_room(ledger, i, request))
+			return true;
+	return false;
 }
 
 bool placement_fits_after(const struct ledger *ledger, const struct request *request,

@@ -9,6 +9,7 @@
  */
 #include "scheduler/predict.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "common/hash.h"
@@ -41,6 +42,7 @@ struct predictor *predictor_create(void)
 
 static void forget(struct predictor *predictor, struct likeness *likeness)
 {
+	assert(likeness != predictor->by_id || !likeness->hh.prev); /* nothing before the oldest */
 	HASH_DEL(predictor->by_id, likeness);
 	free(likeness);
 }

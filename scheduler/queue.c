@@ -228,24 +228,23 @@ static uint32_t first_of(const struct queue *queue, uint32_t root)
 }
 
 /* Put an entry into a tree: as far down as its priority lets it sink. */
-static uint32_t insert_into(struct queue *queue, uint32_t root, uint32_t index)
+static void insert_into(struct queue *queue, uint32_t *root, uint32_t index)
 {
-	struct entry *entry = &queue->entries[index], *top;
+	struct entry *entry = &queue->entries[index];
+	const struct waiting *waiting = &entry->waiting;
 
-	if (root == NIL)
-		return index;
-	top = &queue->entries[root];
-	if (entry->priority > top->priority) {
-		split(queue, root, &entry->waiting.key, &entry->left, &entry->right);
-		refresh(queue, index);
-		return index;
+	while (*root != NIL && queue->entries[*root].priority >= entry->priority) {
+		struct entry *top = &queue->entries[*root];
+
+		top->jobs += waiting->n;
+		if (waiting->estimate_ns < top->least_estimate_ns)
+			top->least_estimate_ns = waiting->estimate_ns;
+		root = queue_key_compare(&waiting->key, &top->waiting.key) < 0 ? &top->left
+									       : &top->right;
 	}
-	if (queue_key_compare(&entry->waiting.key, &top->waiting.key) < 0)
-		top->left = insert_into(queue, top->left, index);
-	else
-		top->right = insert_into(queue, top->right, index);
-	refresh(queue, root);
-	return root;
+	split(queue, *root, &waiting->key, &entry->left, &entry->right);
+	refresh(queue, index);
+	*root = index;
 }
 
 void queue_insert(struct queue *queue, const struct shape *shape, const struct waiting *waiting)
@@ -258,22 +257,21 @@ void queue_insert(struct queue *queue, const struct shape *shape, const struct w
 		lot = add_lot(queue, shape);
 	queue->entries[index] = (struct entry){
 		.waiting = *waiting,
-		.left = NIL,
-		.right = NIL,
 		.priority = hash_id(waiting->key.id),
 	};
-	refresh(queue, index);
 	if (lot->root == NIL ||
 	    queue_key_compare(&waiting->key, &queue->entries[lot->first].waiting.key) < 0)
 		lot->first = index;
-	lot->root = insert_into(queue, lot->root, index);
+	insert_into(queue, &lot->root, index);
 }
 
-/* Unlink the entry of this key from a tree; *ret_found, which was NIL, is set when it is there. */
+/* Take the first n jobs of the entry of this key out of a tree, and it with its last one.
+ * *ret_found, which was NIL, is set when it is there. */
 static uint32_t remove_key(struct queue *queue, uint32_t root, const struct queue_key *key,
-			   uint32_t *ret_found)
+			   uint32_t n, uint32_t *ret_found)
 {
 	struct entry *top;
+	uint32_t *child, below;
 	int order;
 
 	if (root == NIL)
@@ -281,25 +279,34 @@ static uint32_t remove_key(struct queue *queue, uint32_t root, const struct queu
 	top = &queue->entries[root];
 	order = queue_key_compare(key, &top->waiting.key);
 	if (order == 0) {
+		n = n < top->waiting.n ? n : top->waiting.n;
 		*ret_found = root;
-		return join(queue, top->left, top->right);
+		top->jobs -= n;
+		top->waiting.n -= n;
+		top->waiting.key.id += n; /* no other entry stands between the two */
+		return top->waiting.n > 0 ? root : join(queue, top->left, top->right);
 	}
-	if (order < 0)
-		top->left = remove_key(queue, top->left, key, ret_found);
-	else
-		top->right = remove_key(queue, top->right, key, ret_found);
-	refresh(queue, root);
+	child = order < 0 ? &top->left : &top->right;
+	below = jobs_of(queue, *child);
+	*child = remove_key(queue, *child, key, n, ret_found);
+	top->jobs -= below - jobs_of(queue, *child);
+	if (*ret_found != NIL &&
+	    queue->entries[*ret_found].waiting.estimate_ns == top->least_estimate_ns)
+		refresh(queue, root); /* the least may have gone: ask the other child too */
 	return root;
 }
 
-/* Take the entry of this key out of a lot, and the lot with its last one. */
-static bool remove_from(struct queue *queue, struct lot *lot, const struct queue_key *key)
+/* The same with a lot, which goes with its last entry. False when there is no such entry. */
+static bool remove_from(struct queue *queue, struct lot *lot, const struct queue_key *key,
+			uint32_t n)
 {
 	uint32_t found = NIL;
 
-	lot->root = remove_key(queue, lot->root, key, &found);
+	lot->root = remove_key(queue, lot->root, key, n, &found);
 	if (found == NIL)
 		return false;
+	if (queue->entries[found].waiting.n > 0)
+		return true;
 	free_entry(queue, found);
 	if (lot->root == NIL)
 		remove_lot(queue, lot);
@@ -312,49 +319,16 @@ bool queue_remove(struct queue *queue, const struct shape *shape, const struct q
 {
 	struct lot *lot = queue_find(queue, shape);
 
-	return lot && remove_from(queue, lot, key);
-}
-
-/* Let the entry of this key begin with the next id. No other stands between the two. */
-static void advance(struct queue *queue, uint32_t at, const struct queue_key *key)
-{
-	struct entry *entry = &queue->entries[at];
-	int order = queue_key_compare(key, &entry->waiting.key);
-
-	if (order == 0) {
-		entry->waiting.key.id++;
-		entry->waiting.n--;
-	} else {
-		advance(queue, order < 0 ? entry->left : entry->right, key);
-	}
-	refresh(queue, at);
-}
-
-static const struct waiting *find_entry(const struct queue *queue, uint32_t at,
-					const struct queue_key *key)
-{
-	for (;;) {
-		const struct entry *entry = &queue->entries[at];
-		int order = queue_key_compare(key, &entry->waiting.key);
-
-		if (order == 0)
-			return &entry->waiting;
-		at = order < 0 ? entry->left : entry->right;
-		assert(at != NIL);
-	}
+	return lot && remove_from(queue, lot, key, UINT32_MAX);
 }
 
 bool queue_pop(struct queue *queue, struct lot *lot, const struct queue_key *key)
 {
-	struct queue_key popped = *key; /* it may point into the entry */
-	bool last = find_entry(queue, lot->root, &popped)->n == 1;
-	bool only = last && queue->entries[lot->root].jobs == 1;
+	bool only = queue->entries[lot->root].jobs == 1;
+	bool found = remove_from(queue, lot, key, 1);
 
-	if (last)
-		remove_from(queue, lot, &popped);
-	else
-		advance(queue, lot->root, &popped);
-	return !only;
+	assert(found);
+	return found && !only;
 }
 
 size_t queue_count(const struct queue *queue)

@@ -111,14 +111,12 @@ const char *ledger_type_name(const struct ledger *ledger, uint32_t type)
 	return type ? ledger->types->names[type - 1] : "";
 }
 
-uint64_t ledger_matching_gpus(const struct ledger *ledger, uint32_t index,
-			      const struct request *request)
+uint64_t ledger_compare_gpus(const struct ledger *ledger, uint32_t index,
+			     const struct request *request)
 {
 	const struct node *node = &ledger->nodes[index];
 	uint64_t matching = 0;
 
-	if (!request->gpu_type && !request->gpu_mem_bytes)
-		return node->all;
 	for (unsigned i = 0; i < node->n_gpus; i++) {
 		const struct node_gpu *gpu = &node->gpus[i];
 
@@ -161,20 +159,13 @@ double ledger_share(const struct ledger *ledger, const struct allocation *alloc)
 		      larger(share_of(cpus, all_cpus), share_of(mem, all_mem)));
 }
 
-uint64_t node_free_gpus(const struct node *node)
+unsigned ledger_free_gpus(const struct ledger *ledger)
 {
-	return node->ready & ~node->taken & ~node->kept;
-}
+	unsigned free = 0;
 
-uint32_t node_free_cpus(const struct node *node)
-{
-	return node->cpus > node->taken_cpus ? node->cpus - node->taken_cpus : 0;
-}
-
-uint64_t node_free_mem(const struct node *node)
-{
-	return node->mem_bytes > node->taken_mem_bytes ? node->mem_bytes - node->taken_mem_bytes
-						       : 0;
+	for (size_t i = 0; i < ledger->n_nodes; i++)
+		free += (unsigned)__builtin_popcountll(node_free_gpus(&ledger->nodes[i]));
+	return free;
 }
 
 bool ledger_is_free(const struct ledger *ledger, const struct allocation *alloc)

@@ -87,9 +87,17 @@ void ledger_set_gpus(struct ledger *ledger, uint32_t node, struct node_gpu *gpus
 uint32_t ledger_intern_type(struct ledger *ledger, const char *type);
 const char *ledger_type_name(const struct ledger *ledger, uint32_t type);
 
-/* The slots of a node that match the request's type and memory, whatever their condition. */
-uint64_t ledger_matching_gpus(const struct ledger *ledger, uint32_t node,
-			      const struct request *request);
+/* The slots of a node that match the request's type and memory, whatever their condition; most
+ * requests name neither. */
+uint64_t ledger_compare_gpus(const struct ledger *ledger, uint32_t node,
+			     const struct request *request);
+static inline uint64_t ledger_matching_gpus(const struct ledger *ledger, uint32_t node,
+					    const struct request *request)
+{
+	return request->gpu_type || request->gpu_mem_bytes
+		       ? ledger_compare_gpus(ledger, node, request)
+		       : ledger->nodes[node].all;
+}
 
 /* Is all of this free, and its GPUs ready? */
 bool ledger_is_free(const struct ledger *ledger, const struct allocation *alloc);
@@ -97,9 +105,26 @@ bool ledger_is_free(const struct ledger *ledger, const struct allocation *alloc)
 /* The dominant share of an allocation: the largest of its shares of all GPUs, CPUs, memory. */
 double ledger_share(const struct ledger *ledger, const struct allocation *alloc);
 
-uint64_t node_free_gpus(const struct node *node); /* ready and neither taken nor kept */
-uint32_t node_free_cpus(const struct node *node); /* 0 when overcommitted */
-uint64_t node_free_mem(const struct node *node);
+/* Ready and neither taken nor kept. */
+static inline uint64_t node_free_gpus(const struct node *node)
+{
+	return node->ready & ~node->taken & ~node->kept;
+}
+
+/* 0 when overcommitted, and so is the memory. */
+static inline uint32_t node_free_cpus(const struct node *node)
+{
+	return node->cpus > node->taken_cpus ? node->cpus - node->taken_cpus : 0;
+}
+
+static inline uint64_t node_free_mem(const struct node *node)
+{
+	return node->mem_bytes > node->taken_mem_bytes ? node->mem_bytes - node->taken_mem_bytes
+						       : 0;
+}
+
+/* How many GPUs are, of all nodes. O(nodes). */
+unsigned ledger_free_gpus(const struct ledger *ledger);
 
 /* Book and give back. Booking a GPU twice is a programmer's error (assert); so is giving back what
  * is not taken. CPUs and memory may be overbooked (a running job adopted on a machine that shrank).

@@ -92,11 +92,10 @@ static void link_out(struct runnings *runnings, const struct running *running)
 
 const struct running *runnings_add(struct runnings *runnings, const struct running *running)
 {
-	struct slot *slot = xcalloc(1, sizeof(*slot));
+	struct slot *slot = xmalloc(sizeof(*slot));
 
 	assert(!runnings_find(runnings, running->job));
-	slot->running = *running;
-	slot->sequence = runnings->sequence++;
+	*slot = (struct slot){.running = *running, .sequence = runnings->sequence++};
 	HASH_ADD(hh, runnings->by_id, running.job, sizeof(running->job), slot);
 	link_in(runnings, &slot->running);
 	return &slot->running;
