@@ -65,7 +65,8 @@ static void end_job(struct daemon *daemon, unsigned slot, const char *what)
 	turn_apply(daemon, record, &stop, text);
 }
 
-/* Whose an error is. A program that dies of its own is gone before the driver's word of it comes. */
+/* Whose an error is. A program that dies of its own is gone before the driver's word of it comes.
+ */
 static uint64_t job_to_blame(const struct slot *slot, const struct record *holder)
 {
 	return holder ? holder->job.id : slot->cleaning ? slot->last_job : 0;

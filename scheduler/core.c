@@ -6,7 +6,7 @@
  * queue or, until its begin time, in `later`, never in both and never while it runs; the counts per
  * user and per array are sums over the running jobs. Deliberately not here: decisions (pass.c,
  * conservative.c), states and records of jobs (job.c, the daemon), what could be said of them
- * (why.c). Read next: preempt.c.
+ * (why.c). Read next: line.c.
  */
 #include <assert.h>
 #include <stdlib.h>

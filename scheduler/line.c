@@ -4,6 +4,7 @@
  *
  * The queue walks its shapes side by side; those whose begin time has not come are not in it and
  * are merged in where they will stand. Cost: O(shapes + log n) per entry walked, however many wait.
+ * Read next: preempt.c.
  */
 #include <stdlib.h>
 

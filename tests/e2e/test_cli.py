@@ -356,4 +356,4 @@ def test_simulated_gpus_say_so(tgpu_factory):
     assert run.returncode == 0 and "simulated" in run.stderr
     assert "simulated" in tgpu.cli("show", "last").stdout
     assert "simulated" in tgpu.cli("daemon", "status").stdout
-    assert "simulated" in tgpu.cli("doctor").stdout
+    assert "simulated" in tgpu.cli("doctor", env={"TGPU_GPUS": "simulated:4"}).stdout

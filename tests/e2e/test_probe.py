@@ -11,6 +11,7 @@ import os
 import pathlib
 import re
 import select
+import shutil
 import stat
 import subprocess
 import time
@@ -73,10 +74,12 @@ def world(tmp_path):
     root = tmp_path / "root"
     (root / "proc").mkdir(parents=True)
     (tmp_path / "bin").mkdir()
+    for program in ("cat", "sleep", "yes"):  # for what stands in for nvidia-smi; the machine may have a true one
+        (tmp_path / "bin" / program).symlink_to(shutil.which(program))
     env = {k: v for k, v in os.environ.items() if not k.startswith("TGPU_")}
     env["TGPU_PROBE_ROOT"] = str(root)
     env["TGPU_NVML_LIB"] = str(tmp_path / "no-such-library.so")
-    env["PATH"] = f"{tmp_path}/bin:/usr/bin:/bin"
+    env["PATH"] = f"{tmp_path}/bin"
     return World(tmp_path, root, env)
 
 
