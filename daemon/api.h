@@ -48,13 +48,28 @@ void api_shutdown_fold(struct request_context *request);
  * the caller. */
 struct MHD_Response *api_metrics_response(struct daemon *daemon, const char *accept);
 
-/* A job as JSON (new reference); for a record of a waiting job with its reason. */
+/* What is to be shown of a job: its row and, where it is not over, its record; of what stands for
+ * several tasks, n_tasks from this id on. */
+struct job_view {
+	const struct store_row *row;
+	struct daemon *daemon;
+	const struct record *record; /* NULL: it is over */
+	uint64_t id;
+	uint32_t n_tasks;
+};
+
+/* These fields of it as JSON (new reference); a waiting one has its reason. `which`: a bit for each
+ * field, by api_parse_fields() from "id,state": 0, or -EINVAL with a sentence. */
+#define API_ALL_FIELDS UINT64_MAX
+json_t *api_view_json(const struct job_view *view, uint64_t which);
+int api_parse_fields(const char *text, uint64_t *ret_which, struct err *err);
+
+/* All that a row or a record stands for, with all fields. */
 json_t *api_job_json(const struct store_row *row);
 json_t *api_record_json(struct daemon *daemon, const struct record *record);
 
-/* One of the jobs that a row or record stands for, by its id; and its array in a job's JSON. */
+/* One of the jobs that a row or record stands for, by its id. */
 struct jobspec_identity api_identity(const struct job *job, uint64_t id);
-void api_set_array(json_t *object, const struct jobspec_identity *identity);
 
 /* A spec as the store keeps it (heap, owned by the caller); what of it a waiting job is booked by;
  * whether this machine could ever run it: 0, or SCHED_IMPOSSIBLE with a sentence. */

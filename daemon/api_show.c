@@ -21,15 +21,13 @@ struct found {
 static int find_row(void *ctx, const struct store_row *row)
 {
 	struct found *found = ctx;
+	const struct job_view view = {.row = row, .id = found->request->id, .n_tasks = 1};
 
 	found->revision = row->job.revision;
 	found->uid = row->job.uid;
 	found->row_id = row->job.id;
-	found->identity = api_identity(&row->job, found->request->id);
-	found->job = api_job_json(row);
-	json_object_set_new(found->job, "id", json_integer((json_int_t)found->request->id));
-	json_object_set_new(found->job, "n_tasks", json_integer(1));
-	api_set_array(found->job, &found->identity);
+	found->identity = api_identity(&row->job, view.id);
+	found->job = api_view_json(&view, API_ALL_FIELDS);
 	found->spec = json_loads(row->spec ? row->spec : "", 0, NULL);
 	return 0;
 }

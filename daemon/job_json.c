@@ -1,19 +1,57 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A job as JSON. What is not known is null: never a made-up 0.
+ * A job as JSON: one table of all its fields, in the order of docs/api.md.
+ *
+ * What is not known is null: never a made-up 0. Only what was asked for is made, for a list may be
+ * of thousands.
  */
+#include <errno.h>
+#include <stddef.h>
+
 #include "daemon/api.h"
 #include "daemon/turn.h"
 #include "scheduler/why.h"
 
-static json_t *time_ms(int64_t ns)
-{
-	return ns == TIME_UNKNOWN ? json_null() : json_integer(ns / NS_PER_MS);
-}
+/* What a field is made from. */
+struct source {
+	const struct job_view *view;
+	const struct store_row *row;
+	json_t *parts; /* of its allocation, as they are stored; NULL: it has none */
+};
+
+enum field_type {
+	FIELD_MADE, /* by a function of its own */
+	FIELD_UINT32,
+	FIELD_UINT64,
+	FIELD_INT32,
+	FIELD_COUNT,	/* int64_t; negative: unknown */
+	FIELD_CODE,	/* int32_t; negative: none */
+	FIELD_TIME,	/* wall clock in ns, told in ms; TIME_UNKNOWN: not yet */
+	FIELD_DURATION, /* ns, told in ms; negative: unknown */
+	FIELD_BOOL,
+	FIELD_TEXT,
+};
+
+struct field {
+	const char *name;
+	enum field_type type;
+	size_t offset; /* in struct store_row */
+	json_t *(*make)(const struct source *source);
+};
 
 static json_t *known(int64_t value)
 {
 	return value < 0 ? json_null() : json_integer(value);
+}
+
+static json_t *known_ms(int64_t ns)
+{
+	return ns < 0 ? json_null() : json_integer(ns / NS_PER_MS);
+}
+
+static json_t *time_ms(int64_t ns)
+{
+	return ns == TIME_UNKNOWN ? json_null() : json_integer(ns / NS_PER_MS);
 }
 
 static json_t *text_of(const char *text)
@@ -21,23 +59,6 @@ static json_t *text_of(const char *text)
 	json_t *string = json_string(text ? text : "");
 
 	return string ? string : json_string("?");
-}
-
-static void add_request(json_t *object, const struct job *job)
-{
-	json_object_set_new(object, "priority", json_integer(job->priority));
-	json_object_set_new(object, "num_gpus", json_integer(job->request.num_gpus));
-	json_object_set_new(object, "gpu_mem",
-			    json_integer((json_int_t)job->request.gpu_mem_bytes));
-	json_object_set_new(object, "cpus", json_integer(job->request.cpus));
-	json_object_set_new(object, "mem", json_integer((json_int_t)job->request.mem_bytes));
-	json_object_set_new(object, "preemptible", json_boolean(job->preemptible));
-	json_object_set_new(object, "preempted", json_integer(job->preempted));
-	json_object_set_new(object, "retries", json_integer(job->retries));
-	json_object_set_new(object, "retried", json_integer(job->retried));
-	json_object_set_new(object, "requeue", json_boolean(job->requeue));
-	json_object_set_new(object, "time_limit_ms",
-			    job->limit_ns ? json_integer(job->limit_ns / NS_PER_MS) : json_null());
 }
 
 struct jobspec_identity api_identity(const struct job *job, uint64_t id)
@@ -49,22 +70,48 @@ struct jobspec_identity api_identity(const struct job *job, uint64_t id)
 	};
 }
 
-void api_set_array(json_t *object, const struct jobspec_identity *identity)
+static json_t *make_id(const struct source *source)
 {
-	json_object_set_new(object, "array",
-			    identity->array ? json_integer((json_int_t)identity->array)
-					    : json_null());
-	json_object_set_new(object, "array_index",
-			    identity->array ? json_integer(identity->array_index) : json_null());
+	return json_integer((json_int_t)source->view->id);
 }
 
-static void add_times(json_t *object, const struct job *job)
+static json_t *make_n_tasks(const struct source *source)
 {
-	json_object_set_new(object, "submit_ms", time_ms(job->submit_ns));
-	json_object_set_new(object, "begin_ms", time_ms(job->begin_ns));
-	json_object_set_new(object, "start_ms", time_ms(job->start_ns));
-	json_object_set_new(object, "stop_ms", time_ms(job->stop_ns));
-	json_object_set_new(object, "end_ms", time_ms(job->end_ns));
+	return json_integer(source->view->n_tasks);
+}
+
+static json_t *make_array(const struct source *source)
+{
+	uint64_t array = source->row->job.array;
+
+	return array ? json_integer((json_int_t)array) : json_null();
+}
+
+static json_t *make_array_index(const struct source *source)
+{
+	struct jobspec_identity identity = api_identity(&source->row->job, source->view->id);
+
+	return identity.array ? json_integer(identity.array_index) : json_null();
+}
+
+static json_t *make_state(const struct source *source)
+{
+	return json_string(job_state_name(source->row->job.state));
+}
+
+static json_t *make_time_limit(const struct source *source)
+{
+	int64_t limit_ns = source->row->job.limit_ns;
+
+	return limit_ns ? known_ms(limit_ns) : json_null();
+}
+
+/* Of the first part of its allocation. */
+static json_t *make_node(const struct source *source)
+{
+	json_t *node = json_object_get(json_array_get(source->parts, 0), "node");
+
+	return node ? json_incref(node) : json_null();
 }
 
 /* Was the i-th GPU of its allocation in use? */
@@ -77,108 +124,222 @@ static json_t *was_used(const struct usage *usage, size_t i)
 	return json_boolean(usage->used & bit);
 }
 
-/* The GPUs it holds, or last held: of all its parts, and the first part's node. */
-static void add_gpus(json_t *object, const char *alloc, const struct usage *usage)
+/* The GPUs it holds, or last held: of all its parts. */
+static json_t *make_gpus(const struct source *source)
 {
-	json_t *parts = json_loads(alloc && *alloc ? alloc : "[]", 0, NULL), *part,
-	       *gpus = json_array(), *gpu;
-	json_t *node = json_object_get(json_array_get(parts, 0), "node");
+	json_t *gpus = json_array(), *part, *gpu;
 	size_t i;
 
-	json_array_foreach (parts, i, part)
+	json_array_foreach (source->parts, i, part)
 		json_array_extend(gpus, json_object_get(part, "gpus"));
 	json_array_foreach (gpus, i, gpu)
-		json_object_set_new(gpu, "used", was_used(usage, i));
-	json_object_set(object, "node", node ? node : json_null());
-	json_object_set_new(object, "gpus", gpus);
-	json_decref(parts);
+		json_object_set_new(gpu, "used", was_used(&source->row->usage, i));
+	return gpus;
+}
+
+static size_t count_gpus(const struct source *source)
+{
+	size_t n = 0, i;
+	json_t *part;
+
+	json_array_foreach (source->parts, i, part)
+		n += json_array_size(json_object_get(part, "gpus"));
+	return n;
 }
 
 /* What it made of its GPUs; null before the first look at them. */
-static void add_usage(json_t *object, const struct usage *usage)
+static json_t *make_usage(const struct source *source)
 {
-	size_t n = json_array_size(json_object_get(object, "gpus"));
+	const struct usage *usage = &source->row->usage;
+	size_t n = count_gpus(source);
 	double utilization = usage_utilization_percent(usage);
 	bool sure = usage->unsure == 0 || __builtin_popcountll(usage->used) == (int)n;
 
-	json_object_set_new(
-		object, "usage",
-		usage->looks == 0
-			? json_null()
-			: json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "looks",
-				    (json_int_t)usage->looks, "seen_ms", (json_int_t)usage->seen_ms,
-				    "utilization_percent",
-				    utilization < 0 ? json_null() : json_real(utilization),
-				    "mem_peak_bytes", known(usage->gpu_mem_peak_bytes), "power_mw",
-				    known(usage_power_mw(usage)), "energy_mj",
-				    known(usage_total_energy_mj(usage, n)), "gpus_used",
-				    known(sure ? __builtin_popcountll(usage->used) : -1)));
+	if (usage->looks == 0)
+		return json_null();
+	return json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "looks", (json_int_t)usage->looks,
+			 "seen_ms", (json_int_t)usage->seen_ms, "utilization_percent",
+			 utilization < 0 ? json_null() : json_real(utilization), "mem_peak_bytes",
+			 known(usage->gpu_mem_peak_bytes), "power_mw", known(usage_power_mw(usage)),
+			 "energy_mj", known(usage_total_energy_mj(usage, n)), "gpus_used",
+			 known(sure ? __builtin_popcountll(usage->used) : -1));
 }
 
-static void add_end(json_t *object, const struct job *job, const char *message)
+static json_t *make_signal(const struct source *source)
 {
-	json_object_set_new(object, "exit_code", known(job->exit_code));
-	json_object_set_new(object, "signal",
-			    job->signal ? json_integer(job->signal) : json_null());
-	json_object_set_new(object, "cause",
-			    job->cause ? json_string(job_cause_name(job->cause)) : json_null());
-	json_object_set_new(object, "cancelled_by", known(job->cancelled_by));
-	json_object_set_new(object, "message", text_of(message));
-	json_object_set_new(object, "cpu_ms",
-			    job->cpu_ns < 0 ? json_null() : json_integer(job->cpu_ns / NS_PER_MS));
-	json_object_set_new(object, "peak_bytes", known(job->peak_bytes));
+	int32_t signal = source->row->job.signal;
+
+	return signal ? json_integer(signal) : json_null();
 }
 
-json_t *api_job_json(const struct store_row *row)
+static json_t *make_cause(const struct source *source)
 {
-	const struct job *job = &row->job;
-	struct jobspec_identity identity;
-	json_t *object = json_object();
+	enum job_cause cause = source->row->job.cause;
 
-	json_object_set_new(object, "id", json_integer((json_int_t)job->id));
-	json_object_set_new(object, "n_tasks", json_integer(job->n_tasks));
-	identity = api_identity(job, job->id);
-	api_set_array(object, &identity);
-	json_object_set_new(object, "revision", json_integer((json_int_t)job->revision));
-	json_object_set_new(object, "uid", json_integer(job->uid));
-	json_object_set_new(object, "name", text_of(row->name));
-	json_object_set_new(object, "state", json_string(job_state_name(job->state)));
-	json_object_set_new(object, "held", json_boolean(job->held));
-	json_object_set_new(object, "attempt", json_integer(job->attempt));
-	add_request(object, job);
-	add_times(object, job);
-	add_gpus(object, row->alloc, &row->usage);
-	add_usage(object, &row->usage);
-	add_end(object, job, row->message);
-	json_object_set_new(object, "start_ms_estimated", json_null());
-	json_object_set_new(object, "reason", json_null());
-	return object;
+	return cause ? json_string(job_cause_name(cause)) : json_null();
+}
+
+static bool waits(const struct source *source)
+{
+	return source->view->record && source->row->job.state == JOB_QUEUED;
 }
 
 /* The forecast is not made for a job that it cannot hold: a submit behind many others is no dearer
  * than one into an empty queue. */
-static int64_t foretold_start(struct daemon *daemon, const struct job *job, size_t ahead)
+static json_t *make_start_estimated(const struct source *source)
 {
-	if (!job_is_eligible(job) || ahead >= TURN_FORECAST_JOBS)
-		return TIME_UNKNOWN;
-	return forecast_start_ns(turn_forecast(daemon), job->id);
+	struct daemon *daemon = source->view->daemon;
+	const struct job *job;
+
+	if (!waits(source))
+		return json_null();
+	job = &source->view->record->job;
+	if (!job_is_eligible(job) ||
+	    sched_ahead(daemon->sched, job, clock_wall_ns()) >= TURN_FORECAST_JOBS)
+		return json_null();
+	return time_ms(forecast_start_ns(turn_forecast(daemon), job->id));
+}
+
+static json_t *make_reason(const struct source *source)
+{
+	_cleanup_(buf_finish) struct buf summary = {0};
+	struct why why;
+
+	if (!waits(source))
+		return json_null();
+	sched_why(source->view->daemon->sched, &source->view->record->job, clock_wall_ns(), &why);
+	why_summary(&why, &summary);
+	return json_pack("{s:s, s:s}", "code", why_code_name(why.code), "text", buf_get(&summary));
+}
+
+#define STORED(name, type, member)                                           \
+	{                                                                    \
+		name, FIELD_##type, offsetof(struct store_row, member), NULL \
+	}
+#define MADE(name, make)                         \
+	{                                        \
+		name, FIELD_MADE, 0, make_##make \
+	}
+
+static const struct field fields[] = {
+	MADE("id", id),
+	MADE("n_tasks", n_tasks),
+	MADE("array", array),
+	MADE("array_index", array_index),
+	STORED("revision", UINT64, job.revision),
+	STORED("uid", UINT32, job.uid),
+	STORED("name", TEXT, name),
+	MADE("state", state),
+	STORED("held", BOOL, job.held),
+	STORED("attempt", UINT32, job.attempt),
+	STORED("priority", INT32, job.priority),
+	STORED("num_gpus", UINT32, job.request.num_gpus),
+	STORED("gpu_mem", UINT64, job.request.gpu_mem_bytes),
+	STORED("cpus", UINT32, job.request.cpus),
+	STORED("mem", UINT64, job.request.mem_bytes),
+	STORED("preemptible", BOOL, job.preemptible),
+	STORED("preempted", UINT32, job.preempted),
+	STORED("retries", UINT32, job.retries),
+	STORED("retried", UINT32, job.retried),
+	STORED("requeue", BOOL, job.requeue),
+	MADE("time_limit_ms", time_limit),
+	STORED("submit_ms", TIME, job.submit_ns),
+	STORED("begin_ms", TIME, job.begin_ns),
+	STORED("start_ms", TIME, job.start_ns),
+	STORED("stop_ms", TIME, job.stop_ns),
+	STORED("end_ms", TIME, job.end_ns),
+	MADE("node", node),
+	MADE("gpus", gpus),
+	MADE("usage", usage),
+	STORED("exit_code", CODE, job.exit_code),
+	MADE("signal", signal),
+	MADE("cause", cause),
+	STORED("cancelled_by", COUNT, job.cancelled_by),
+	STORED("message", TEXT, message),
+	STORED("cpu_ms", DURATION, job.cpu_ns),
+	STORED("peak_bytes", COUNT, job.peak_bytes),
+	MADE("start_ms_estimated", start_estimated),
+	MADE("reason", reason),
+};
+
+_Static_assert(ARRAY_SIZE(fields) <= 64, "a set of fields is 64 bits");
+
+static json_t *make(const struct field *field, const struct source *source)
+{
+	const void *at = (const char *)source->row + field->offset;
+
+	switch (field->type) {
+	case FIELD_MADE: return field->make(source);
+	case FIELD_UINT32: return json_integer(*(const uint32_t *)at);
+	case FIELD_UINT64: return json_integer((json_int_t) * (const uint64_t *)at);
+	case FIELD_INT32: return json_integer(*(const int32_t *)at);
+	case FIELD_COUNT: return known(*(const int64_t *)at);
+	case FIELD_CODE: return known(*(const int32_t *)at);
+	case FIELD_TIME: return time_ms(*(const int64_t *)at);
+	case FIELD_DURATION: return known_ms(*(const int64_t *)at);
+	case FIELD_BOOL: return json_boolean(*(const bool *)at);
+	case FIELD_TEXT: return text_of(*(const char *const *)at);
+	}
+	return json_null();
+}
+
+json_t *api_view_json(const struct job_view *view, uint64_t which)
+{
+	const char *alloc = view->row->alloc;
+	struct source source = {
+		.view = view,
+		.row = view->row,
+		.parts = alloc && *alloc ? json_loads(alloc, 0, NULL) : NULL,
+	};
+	json_t *object = json_object();
+
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		if (which & (UINT64_C(1) << i))
+			json_object_set_new(object, fields[i].name, make(&fields[i], &source));
+	json_decref(source.parts);
+	return object;
+}
+
+json_t *api_job_json(const struct store_row *row)
+{
+	const struct job_view view = {.row = row, .id = row->job.id, .n_tasks = row->job.n_tasks};
+
+	return api_view_json(&view, API_ALL_FIELDS);
 }
 
 json_t *api_record_json(struct daemon *daemon, const struct record *record)
 {
 	struct store_row row = record_row(record);
-	json_t *object = api_job_json(&row);
-	_cleanup_(buf_finish) struct buf summary = {0};
-	struct why why;
+	const struct job_view view = {&row, daemon, record, row.job.id, row.job.n_tasks};
 
-	if (record->job.state != JOB_QUEUED)
-		return object;
-	sched_why(daemon->sched, &record->job, clock_wall_ns(), &why);
-	why_summary(&why, &summary);
-	json_object_set_new(object, "start_ms_estimated",
-			    time_ms(foretold_start(daemon, &record->job, why.ahead)));
-	json_object_set_new(object, "reason",
-			    json_pack("{s:s, s:s}", "code", why_code_name(why.code), "text",
-				      buf_get(&summary)));
-	return object;
+	return api_view_json(&view, API_ALL_FIELDS);
+}
+
+static int find_field(const char *name, size_t *ret_i)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		if (STREQ(fields[i].name, name)) {
+			*ret_i = i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+int api_parse_fields(const char *text, uint64_t *ret_which, struct err *err)
+{
+	_cleanup_(free_ptr) char *names = xstrdup(text);
+	char *rest = names, *name;
+	uint64_t which = 0;
+	size_t i;
+
+	while ((name = strsep(&rest, ","))) {
+		if (find_field(name, &i) < 0)
+			return err_set(err, -EINVAL,
+				       "a job has no '%.64s'; write names with commas between "
+				       "them, as in id,state,reason",
+				       name);
+		which |= UINT64_C(1) << i;
+	}
+	*ret_which = which;
+	return 0;
 }

@@ -11,6 +11,8 @@
 
 #include <stdlib.h>
 
+#include "daemon/api.h"
+
 #define LIMIT_DEFAULT 1000
 #define LIMIT_MAX     10000
 #define STATES_ACTIVE (STATES_ALL & ~STATES_FINAL)
@@ -58,16 +60,24 @@ bool selection_parse(struct request_context *request, struct selection *selectio
 {
 	const char *ids = http_argument(request, "ids"), *state = http_argument(request, "state");
 	const char *order = http_argument(request, "order");
+	const char *fields = http_argument(request, "fields");
 	int64_t limit = LIMIT_DEFAULT;
 	struct err err = {0};
 
-	*selection = (struct selection){.uid = -1, .states = ids ? STATES_ALL : STATES_ACTIVE};
+	*selection = (struct selection){
+		.uid = -1,
+		.states = ids ? STATES_ALL : STATES_ACTIVE,
+		.fields = API_ALL_FIELDS,
+	};
 	if (ids && idset_parse(ids, &selection->ids, &err) < 0) {
 		http_fail(request, 400, "ids: %s", err.msg);
 		return false;
 	}
+	if (fields && api_parse_fields(fields, &selection->fields, &err) < 0) {
+		http_fail(request, 400, "fields: %s", err.msg);
+		return false;
+	}
 	selection->has_ids = ids;
-	selection->fields = http_argument(request, "fields");
 	if (order && !STREQ(order, "queue") && !STREQ(order, "newest")) {
 		http_fail(request, 400, "order: '%s' is no order; write queue or newest", order);
 		return false;

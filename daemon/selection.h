@@ -11,8 +11,8 @@ struct selection {
 	uint32_t states; /* bit (1 << enum job_state) */
 	int64_t uid;	 /* -1: any */
 	size_t limit;
-	bool newest;	    /* by id, the newest first, whatever their states */
-	const char *fields; /* borrowed: which of a job's are shown, "id,state"; NULL: all */
+	bool newest;	 /* by id, the newest first, whatever their states */
+	uint64_t fields; /* which of a job's are shown: bits of api_parse_fields() */
 };
 
 #define STATES_FINAL ((1u << JOB_FINISHED) | (1u << JOB_FAILED) | (1u << JOB_CANCELLED))
