@@ -259,8 +259,8 @@ def measure_deep(options):
                 if name == "1":
                     tgpu.post(tgpu.stamp_body(1, "stay"))
                 table.add(f"next start, {name}", end_to_start(tgpu))
-                table.add(f"tgpu list, {name}", spawn([harness.TGPU, "list"], tgpu.env))
                 table.add(f"tgpu submit, {name}", spawn(tgpu.noop(), tgpu.env))
+                table.add(f"tgpu list, {name}", spawn([harness.TGPU, "list"], tgpu.env))
             queues["1"].forget_last()
     table.show()
     for what in ("next start", "tgpu submit", "tgpu list"):
