@@ -32,15 +32,13 @@ int api_nodes_reply(struct request_context *request)
 
 static json_t *count_jobs(const struct daemon *daemon)
 {
+	struct state_counts n = record_count_states(daemon);
 	json_t *counts = json_object();
 
-	for (const struct record *record = daemon->records; record; record = record->hh.next) {
-		const char *state = job_state_name(record->job.state);
-		json_int_t n = json_integer_value(json_object_get(counts, state));
-
-		if (!job_state_is_final(record->job.state))
-			json_object_set_new(counts, state, json_integer(n + 1));
-	}
+	for (int i = 0; i < JOB_STATE_COUNT; i++)
+		if (n.jobs[i] > 0)
+			json_object_set_new(counts, job_state_name((enum job_state)i),
+					    json_integer((json_int_t)n.jobs[i]));
 	return counts;
 }
 

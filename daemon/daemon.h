@@ -125,6 +125,13 @@ void record_sort(struct daemon *daemon, struct record *record);
  * which is returned. */
 struct record *record_split(struct daemon *daemon, struct record *record, uint32_t n);
 
+/* How many jobs are in each state, but for those that are over. O(records). */
+struct state_counts {
+	uint64_t jobs[JOB_STATE_COUNT];
+	uint64_t held; /* of the queued ones */
+};
+struct state_counts record_count_states(const struct daemon *daemon);
+
 /* How many jobs this user has that are not over. */
 int64_t record_count(const struct daemon *daemon, uint32_t uid);
 

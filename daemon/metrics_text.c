@@ -81,21 +81,13 @@ static void write_start_time(const struct writer *writer)
 
 static void write_jobs(const struct writer *writer)
 {
-	uint64_t n[JOB_STATE_COUNT] = {0}, held = 0;
+	struct state_counts n = record_count_states(writer->daemon);
 
-	for (const struct record *record = writer->daemon->records; record;
-	     record = record->hh.next) {
-		bool is_held = record->job.state == JOB_QUEUED && record->job.held;
-
-		if (is_held)
-			held += record->job.n_tasks;
-		else
-			n[record->job.state] += record->job.n_tasks;
-	}
-	labelled(writer, "", (double)held, "state", "held");
+	n.jobs[JOB_QUEUED] -= n.held;
+	labelled(writer, "", (double)n.held, "state", "held");
 	for (int i = 0; i < JOB_STATE_COUNT; i++)
 		if (!job_state_is_final((enum job_state)i))
-			labelled(writer, "", (double)n[i], "state",
+			labelled(writer, "", (double)n.jobs[i], "state",
 				 job_state_name((enum job_state)i));
 }
 

@@ -43,6 +43,21 @@ int64_t record_count(const struct daemon *daemon, uint32_t uid)
 	return user ? user->n_jobs : 0;
 }
 
+struct state_counts record_count_states(const struct daemon *daemon)
+{
+	struct state_counts counts = {0};
+
+	for (const struct record *record = daemon->records; record; record = record->hh.next) {
+		const struct job *job = &record->job;
+
+		if (!job_state_is_final(job->state))
+			counts.jobs[job->state] += job->n_tasks;
+		if (job->state == JOB_QUEUED && job->held)
+			counts.held += job->n_tasks;
+	}
+	return counts;
+}
+
 /* Where in `arrays` the first is whose id is above this one. */
 static size_t position_behind(const struct daemon *daemon, uint64_t id)
 {

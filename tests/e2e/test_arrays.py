@@ -272,3 +272,11 @@ def test_a_restart_knows_how_long_running_jobs_will_take(tgpu_factory):
     tgpu.kill9()
     tgpu.start()
     assert abs(tgpu.job(waiting)["start_ms_estimated"] - foretold) < 60000
+
+
+def test_the_status_counts_tasks(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    tgpu.submit("--array", "1-1000", "--gpus", "1", "--hold", "--", "true")
+    for _ in range(2):
+        tgpu.wait_for_state(tgpu.submit("--gpus", "1", "--", "sleep", "1000"), "running")
+    assert tgpu.api("GET", "/v1/status")[1]["jobs"] == {"queued": 1000, "running": 2}
