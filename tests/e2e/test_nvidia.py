@@ -11,10 +11,11 @@ import os
 import subprocess
 import tempfile
 import time
+from random import Random
 
 import pytest
 
-from harness import BUILD, PATIENCE
+from harness import BUILD, PATIENCE, report
 
 pytestmark = pytest.mark.skipif("TGPU_TEST_NVIDIA" not in os.environ,
                                 reason="needs NVIDIA GPUs of its own; set TGPU_TEST_NVIDIA=1 where there are some")
@@ -245,3 +246,30 @@ def test_jobs_never_share_a_gpu(tgpu, evidence, tmp_path):
 def test_doctor_knows_the_driver(tgpu):
     done = tgpu.cli("doctor")
     assert smi()[0]["driver_version"] in done.stdout, done.stdout
+
+
+def test_daemons_killed_at_random_instants_never_give_a_gpu_twice(tgpu, tmp_path):
+    """Each job takes most of its GPU's memory and a lock: another one on it, alive or half dead, and it fails."""
+    seconds = float(os.environ.get("TGPU_NVIDIA_SECONDS", "15"))
+    first = tgpu.wait(cuda(tgpu))
+    much = free_mib(tgpu.log_of(first["id"]).splitlines()[0]) * 7 // 10
+    job = (f"cmd=exec flock -n {tmp_path}/gpu$CUDA_VISIBLE_DEVICES {CUDA_JOB} memory {much} work $((TGPU_JOB_ID * 37 % 400))")
+    random = Random(int(os.environ.get("TGPU_TEST_SEED", "1")))
+    deadline, jobs, kills = time.monotonic() + seconds, [], 0
+    while time.monotonic() < deadline:
+        jobs += [tgpu.submit("--gpus", "1", "--", job) for _ in range(random.randint(1, 3))]
+        if random.random() < 0.5:
+            tgpu.cli("cancel", *random.choice(([], ["--now"])), str(random.choice(jobs)))
+        last = random.choice(jobs[-3:])
+        tgpu.cli("wait", "--timeout", f"{random.randint(1, 700)}ms", str(last))
+        if random.random() < 0.7:
+            tgpu.kill9()
+            tgpu.start()
+            kills += 1
+    ended = [tgpu.wait(job) for job in jobs]
+    wrong = [(job["id"], job["state"], job["exit_code"], tgpu.log_of(job["id"])) for job in ended
+             if job["state"] not in ("finished", "cancelled")]
+    report(f"nvidia: {kills} kills; {len(jobs)} jobs ({sum(job['state'] == 'finished' for job in ended)} finished); "
+           f"{seconds:.0f} s; {len(wrong)} wrong")
+    assert not wrong and kills > 0, wrong
+    wait_for_gpu(tgpu, "idle")
