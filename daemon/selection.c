@@ -145,7 +145,7 @@ static int compare_listed(const void *a, const void *b, void *ctx)
 static void sort(struct listing *listing, const struct record **list, size_t n)
 {
 	if (n > 1)
-		qsort_r(list, n, sizeof(*list), compare_listed, listing);
+		qsort_r(list, n, sizeof(struct record *), compare_listed, listing);
 }
 
 static void add(struct listing *listing, const struct record *record)
@@ -155,7 +155,7 @@ static void add(struct listing *listing, const struct record *record)
 	if (job_state_is_final(job->state) || !(listing->selection->states & (1u << job->state)) ||
 	    !selection_watches(listing->selection, job))
 		return;
-	xgrow(&listing->list, &listing->capacity, listing->n + 1, sizeof(*listing->list));
+	xgrow(&listing->list, &listing->capacity, listing->n + 1, sizeof(struct record *));
 	listing->list[listing->n++] = record;
 }
 
@@ -211,7 +211,7 @@ static void sort_aside(struct listing *listing)
 	size_t capacity = 0;
 
 	for (const struct record *record = listing->daemon->aside; record; record = record->next) {
-		xgrow(&listing->aside, &capacity, listing->n_aside + 1, sizeof(*listing->aside));
+		xgrow(&listing->aside, &capacity, listing->n_aside + 1, sizeof(struct record *));
 		listing->aside[listing->n_aside++] = record;
 	}
 	sort(listing, listing->aside, listing->n_aside);
