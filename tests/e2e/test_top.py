@@ -129,7 +129,7 @@ def test_without_a_daemon_it_says_so(tgpu_factory):
 @needs_tmux
 def test_it_shows_the_machine_and_both_lists(busy, screen_factory):
     screen = screen_factory(busy)
-    text = screen.wait_for(r"^ +4 four(.|\n)*^q quit  \? help")
+    text = screen.wait_for(r"2 GPUs(.|\n)*^ +4 four(.|\n)*^q quit  \? help")  # both answers have come
     lines = text.splitlines()
     assert re.search(r": 2 GPUs \(simulated\), 0 idle; 1 running, 3 waiting +\d\d:\d\d:\d\d$", lines[0])
     assert re.search(r"^ +0 Simulated GPU allocated +1 \S+ .*░+ 0/80G +- +- +-$", text, re.M)
