@@ -35,7 +35,7 @@ static int parse_since(const char *text, int64_t *ret_ms, struct err *err)
 		*ret_ms = now_ns / NS_PER_MS - span_ms;
 		return *ret_ms > 0 ? 0 : err_set(err, -EINVAL, "--since %.40s: too long ago", text);
 	}
-	if (time_parse(text, now_ns, &at_ns, err) < 0)
+	if (time_parse_past(text, now_ns, &at_ns, err) < 0)
 		return err_wrap(err, "--since");
 	*ret_ms = at_ns / NS_PER_MS;
 	return 0;
@@ -201,12 +201,12 @@ const struct command command_stats = {
 	.name = "stats",
 	.usage = "[OPTIONS]",
 	.summary = "show what became of jobs: waits, ends, GPU time, energy",
-	.details = "WAIT is from submit to start, with its median and 95th percentile; SLOWDOWN "
-		   "how many\n"
-		   "times longer a job took than it ran (10 s at least). LOAD and ENERGY are of "
-		   "the GPUs\n"
-		   "of ended jobs, as far as they are known.\n",
+	.details =
+		"WAIT is from submit to start, with its median and 95th percentile; SLOWDOWN how "
+		"many times longer a job took than it ran (10 s at least). LOAD and ENERGY are of "
+		"the GPUs of ended jobs, as far as they are known.",
 	.examples = "  tgpu stats --since 7d --by user\n"
+		    "  tgpu stats --since yesterday\n"
 		    "  tgpu stats --since 2026-01-01 --by day --csv\n",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),

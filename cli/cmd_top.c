@@ -70,7 +70,7 @@ const struct command command_top = {
 	.name = "top",
 	.usage = "[OPTIONS]",
 	.summary = "watch GPUs and jobs, live; cancel, hold, read logs",
-	.details = "Keys: ? shows them. Where output is no terminal, one snapshot is printed.\n",
+	.details = "Keys: ? shows them. Where output is no terminal, one snapshot is printed.",
 	.examples = "  tgpu top\n"
 		    "  tgpu top --interval 10s\n"
 		    "  tgpu top --once\n",

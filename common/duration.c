@@ -234,12 +234,12 @@ static time_t local_moment(const struct tm *wanted, time_t floor_s)
 	return moment > floor_s ? moment : -1;
 }
 
-/* The day after, by way of noon, which every calendar day has. */
-static void advance_day(struct tm *tm)
+/* So many days later, by way of noon, which every calendar day has. */
+static void move_days(struct tm *tm, int days)
 {
 	struct tm noon = {.tm_year = tm->tm_year, .tm_mon = tm->tm_mon, .tm_hour = 12};
 
-	noon.tm_mday = tm->tm_mday + 1;
+	noon.tm_mday = tm->tm_mday + days;
 	noon.tm_isdst = -1;
 	mktime(&noon);
 	tm->tm_year = noon.tm_year;
@@ -301,33 +301,39 @@ static time_t parse_date(const char *text)
 	return *text ? -1 : local_moment(&tm, -1);
 }
 
-/* "tomorrow", when it begins, or "tomorrow 14:05". */
-static time_t parse_tomorrow(const char *text, struct tm *tm, time_t now_s)
+/* "tomorrow", when it begins, or "tomorrow 14:05"; so for today and yesterday. 1: no such word. */
+static int take_day(const char *text, time_t now_s, time_t *ret_moment)
 {
-	tm->tm_hour = tm->tm_min = tm->tm_sec = 0;
-	advance_day(tm);
-	if (take_day_end(&text) && !take_time_of_day(&text, tm))
-		return -1;
-	return *text ? -1 : local_moment(tm, now_s);
+	static const char *const words[] = {"yesterday", "today", "tomorrow"};
+	size_t i = 0;
+	struct tm tm;
+
+	while (i < ARRAY_SIZE(words) && strncmp(text, words[i], strlen(words[i])) != 0)
+		i++;
+	if (i == ARRAY_SIZE(words) || !localtime_r(&now_s, &tm))
+		return 1;
+	text += strlen(words[i]);
+	tm.tm_hour = tm.tm_min = tm.tm_sec = 0;
+	move_days(&tm, (int)i - 1);
+	*ret_moment = -1;
+	if (!take_day_end(&text) || take_time_of_day(&text, &tm))
+		*ret_moment = *text ? -1 : local_moment(&tm, -1);
+	return 0;
 }
 
-/* "14:05[:30]": today, or tomorrow when that has passed. */
-static time_t parse_time_of_day(const char *text, time_t now_s)
+/* "14:05[:30]": the next one, or the last. */
+static time_t parse_time_of_day(const char *text, time_t now_s, bool past)
 {
 	struct tm tm;
 	time_t moment;
 
-	if (!localtime_r(&now_s, &tm))
+	if (!localtime_r(&now_s, &tm) || !take_time_of_day(&text, &tm) || *text)
 		return -1;
-	if (strncmp(text, "tomorrow", 8) == 0)
-		return parse_tomorrow(text + 8, &tm, now_s);
-	if (!take_time_of_day(&text, &tm) || *text)
-		return -1;
-	moment = local_moment(&tm, now_s);
-	if (moment != -1)
+	moment = local_moment(&tm, past ? -1 : now_s);
+	if (moment != -1 && !(past && moment > now_s))
 		return moment;
-	advance_day(&tm);
-	return local_moment(&tm, now_s);
+	move_days(&tm, past ? -1 : 1);
+	return local_moment(&tm, past ? -1 : now_s);
 }
 
 static bool parse_now(const char *text, int64_t now_ns, int64_t *ret_ns)
@@ -341,7 +347,7 @@ static bool parse_now(const char *text, int64_t now_ns, int64_t *ret_ns)
 	return true;
 }
 
-int time_parse(const char *text, int64_t now_ns, int64_t *ret_ns, struct err *err)
+static int parse_time(const char *text, int64_t now_ns, bool past, int64_t *ret_ns, struct err *err)
 {
 	char quoted[UTF8_QUOTE_SIZE];
 	const char *at = text + 1;
@@ -355,8 +361,8 @@ int time_parse(const char *text, int64_t now_ns, int64_t *ret_ns, struct err *er
 			moment = -1;
 	} else if (strlen(text) > 4 && text[4] == '-') {
 		moment = parse_date(text);
-	} else {
-		moment = parse_time_of_day(text, (time_t)(now_ns / NS_PER_S));
+	} else if (take_day(text, now_ns / NS_PER_S, &moment) == 1) {
+		moment = parse_time_of_day(text, now_ns / NS_PER_S, past);
 	}
 	if (moment < 0 || moment > EPOCH_S_MAX)
 		return err_set(err, -EINVAL,
@@ -365,6 +371,16 @@ int time_parse(const char *text, int64_t now_ns, int64_t *ret_ns, struct err *er
 			       utf8_quote(text, quoted));
 	*ret_ns = moment * NS_PER_S;
 	return 0;
+}
+
+int time_parse(const char *text, int64_t now_ns, int64_t *ret_ns, struct err *err)
+{
+	return parse_time(text, now_ns, false, ret_ns, err);
+}
+
+int time_parse_past(const char *text, int64_t now_ns, int64_t *ret_ns, struct err *err)
+{
+	return parse_time(text, now_ns, true, ret_ns, err);
 }
 
 const char *time_format(int64_t ns, char buf[32])

@@ -19,10 +19,14 @@ const char *duration_show(int64_t ms, char buf[32]);
 
 /*
  * Parse a point in time: "now", "now+1h30m" or "+1h30m", "14:05", "9:05" or "14:05:30" (the next
- * one), "tomorrow", "tomorrow 9:00", "2026-01-31", "2026-01-31T14:05[:30]" or with a blank for the
- * T, "@1767225600" (seconds since 1970). Local time.
+ * one), "tomorrow", "tomorrow 9:00" and so for today and yesterday, "2026-01-31",
+ * "2026-01-31T14:05[:30]" or with a blank for the T, "@1767225600" (seconds since 1970). Local
+ * time.
  */
 int time_parse(const char *text, int64_t now_ns, int64_t *ret_ns, struct err *err);
+
+/* The same where the past is meant: "14:05" is the last one. */
+int time_parse_past(const char *text, int64_t now_ns, int64_t *ret_ns, struct err *err);
 
 /* "2026-01-31T14:05:30", local time, into buf. "-" for TIME_UNKNOWN. */
 const char *time_format(int64_t ns, char buf[32]);

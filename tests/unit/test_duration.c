@@ -166,18 +166,25 @@ struct time_row {
 	int64_t now, expected;
 };
 
-static void check_times(const char *zone, const struct time_row *rows, size_t n)
+typedef int parse_fn(const char *text, int64_t now_ns, int64_t *ret_ns, struct err *err);
+
+static void check_times_by(parse_fn *parse, const char *zone, const struct time_row *rows, size_t n)
 {
 	setenv("TZ", zone, 1);
 	for (size_t i = 0; i < n; i++) {
 		struct err err = {0};
 		int64_t ns = -1;
 
-		if (time_parse(rows[i].text, rows[i].now, &ns, &err) != 0 || ns != rows[i].expected)
+		if (parse(rows[i].text, rows[i].now, &ns, &err) != 0 || ns != rows[i].expected)
 			fail_msg("%s: \"%s\" (row %zu): off by %" PRId64 " s %s", zone,
 				 rows[i].text, i, (ns - rows[i].expected) / NS_PER_S, err.msg);
 	}
 	unsetenv("TZ");
+}
+
+static void check_times(const char *zone, const struct time_row *rows, size_t n)
+{
+	check_times_by(time_parse, zone, rows, n);
 }
 
 static void test_times(void **state)
@@ -194,6 +201,11 @@ static void test_times(void **state)
 		{"tomorrow 9:00", now, at_utc(2026, 2, 1, 9, 0, 0)},
 		{"tomorrowT09:00:30", now, at_utc(2026, 2, 1, 9, 0, 30)},
 		{"14:05:30", now, at_utc(2026, 1, 31, 14, 5, 30)},
+		{"today", now, at_utc(2026, 1, 31, 0, 0, 0)},
+		{"today 18:00", now, at_utc(2026, 1, 31, 18, 0, 0)},
+		{"yesterday", now, at_utc(2026, 1, 30, 0, 0, 0)},
+		{"yesterday", at_utc(2024, 3, 1, 8, 0, 0), at_utc(2024, 2, 29, 0, 0, 0)},
+		{"yesterdayT09:00:30", now, at_utc(2026, 1, 30, 9, 0, 30)},
 		{"11:59", now, at_utc(2026, 2, 1, 11, 59, 0)},
 		{"12:00", now, at_utc(2026, 2, 1, 12, 0, 0)},
 		{"tomorrow", now, at_utc(2026, 2, 1, 0, 0, 0)},
@@ -237,6 +249,23 @@ static void test_times_across_clock_changes(void **state)
 
 	(void)state;
 	check_times("CET-1CEST,M3.5.0,M10.5.0/3", rows, ARRAY_SIZE(rows));
+}
+
+static void test_times_in_the_past(void **state)
+{
+	const int64_t now = at_utc(2026, 1, 31, 12, 0, 0) + 7;
+	const struct time_row rows[] = {
+		{"11:59", now, at_utc(2026, 1, 31, 11, 59, 0)},
+		{"12:00", now, at_utc(2026, 1, 31, 12, 0, 0)},
+		{"12:00:01", now, at_utc(2026, 1, 30, 12, 0, 1)},
+		{"23:00", at_utc(2026, 1, 1, 8, 0, 0), at_utc(2025, 12, 31, 23, 0, 0)},
+		{"yesterday 23:00", now, at_utc(2026, 1, 30, 23, 0, 0)},
+		{"2026-01-05", now, at_utc(2026, 1, 5, 0, 0, 0)},
+		{"now", now, now},
+	};
+
+	(void)state;
+	check_times_by(time_parse_past, "UTC0", rows, ARRAY_SIZE(rows));
 }
 
 static void test_bad_times_are_refused(void **state)
@@ -405,6 +434,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_printed_reads_back),
 		cmocka_unit_test(test_times),
 		cmocka_unit_test(test_times_across_clock_changes),
+		cmocka_unit_test(test_times_in_the_past),
 		cmocka_unit_test(test_bad_times_are_refused),
 		cmocka_unit_test(test_times_are_printed),
 		cmocka_unit_test(test_sizes),
