@@ -46,6 +46,8 @@ static int run(const struct options *opts, struct err *err)
 		waiting.deadline_ns = time_add(clock_mono_ns(), timeout_ms * NS_PER_MS);
 	}
 	r = selector_for_each(opts, wait_for, &waiting, err);
+	if (r == -ENOENT && opts->n_words == 0)
+		return EXIT_DONE; /* none of those is left */
 	return r != 0 ? r : waiting.code;
 }
 
@@ -54,7 +56,7 @@ const struct command command_wait = {
 	.usage = "[OPTIONS] ID...",
 	.summary = "wait until jobs are over, return their exit code",
 	.details = "With several jobs: 0 when all succeeded, else the code of the first (by id) "
-		   "that did not.",
+		   "that did not. With --me, --user or --state: 0 when there is none.",
 	.examples = "  tgpu wait 12\n"
 		    "  tgpu wait --timeout 1h 12-20 && tgpu submit evaluate.sh\n",
 	.options = options,

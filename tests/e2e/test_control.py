@@ -186,3 +186,13 @@ def test_an_order_to_all_that_ever_ran_is_answered_in_bounds(tgpu_factory):
     assert [one["id"] for one in results if one["ok"]] == [living]
     last = tgpu.api("POST", "/v1/jobs/cancel", {"ids": "49990,50001,50005"})[1]["results"]
     assert [one["status"] for one in last] == [409, 409, 404]
+
+
+def test_waiting_for_whoever_is_left_when_nobody_is(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    assert tgpu.cli("wait", "--me").returncode == 0
+    job = tgpu.submit("--", "sh", "-c", "exit 3")
+    tgpu.wait(job)
+    assert tgpu.cli("wait", "--me").returncode == 0, "it is over"
+    assert tgpu.cli("wait", str(job)).returncode == 3
+    assert tgpu.cli("wait", "2").returncode == 4 and tgpu.cli("cancel", "--me").returncode == 4
