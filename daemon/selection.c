@@ -4,8 +4,8 @@
  *
  * The order of a list is the scheduler's own, so the waiting ones are walked in it until there are
  * enough: a page costs as much behind a million jobs as behind a thousand. Those that are not in
- * line (daemon->aside) are merged in where they will stand. Only where ids are given, or the newest
- * are asked for, are jobs collected first and sorted then.
+ * line (daemon->aside) are merged in where they will stand. Where ids or a user are given, who may
+ * be few among many, or the newest are asked for, jobs are collected first and sorted then.
  */
 #include "daemon/selection.h"
 
@@ -121,6 +121,8 @@ struct listing {
 	int64_t now_ns;
 	const struct record **list; /* owned */
 	size_t n, capacity;
+	bool is_cut;		     /* it was longer than is listed, and is in order */
+	const struct idrange *range; /* of ids, that is being looked at */
 	const struct record **aside; /* owned: in order, and how many of them are listed */
 	size_t n_aside, next_aside;
 };
@@ -159,28 +161,34 @@ static void add(struct listing *listing, const struct record *record)
 	listing->list[listing->n++] = record;
 }
 
-/* Of the newest no more are kept than are listed, and as many again until they are sorted out. */
+/* What stands for tasks in several ranges is found in each: it counts in the first. */
+static bool is_found_again(const struct listing *listing, const struct job *job)
+{
+	const struct idrange tasks = {job->id, job->id + job->n_tasks - 1};
+	struct idrange part;
+
+	return listing->selection->has_ids &&
+	       idset_first_part(&listing->selection->ids, &tasks, &part) &&
+	       part.first < listing->range->first;
+}
+
+/* No more are kept than are listed, and as many again until they are sorted out: O(1) comparisons
+ * for most of a long queue, which stand behind those. */
 static void add_found(void *ctx, struct record *record)
 {
 	struct listing *listing = ctx;
+	const struct record *found = record;
 	size_t enough = listing->selection->limit + 1;
 
+	if (is_found_again(listing, &record->job) ||
+	    (listing->is_cut && compare_listed(&found, &listing->list[enough - 1], listing) >= 0))
+		return;
 	add(listing, record);
-	if (listing->selection->has_ids || listing->n < 2 * enough)
+	if (listing->n < 2 * enough)
 		return;
 	sort(listing, listing->list, listing->n);
 	listing->n = enough;
-}
-
-/* What stands for tasks in several ranges was found in each. */
-static void drop_repeated(struct listing *listing)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < listing->n; i++)
-		if (n == 0 || listing->list[n - 1] != listing->list[i])
-			listing->list[n++] = listing->list[i];
-	listing->n = n;
+	listing->is_cut = true;
 }
 
 /* All that is selected, by looking at everything that can be. */
@@ -191,10 +199,11 @@ static void collect(struct listing *listing)
 
 	if (!listing->selection->has_ids)
 		record_walk(listing->daemon, &everything, add_found, listing);
-	for (size_t i = 0; i < ids->n_ranges; i++)
-		record_walk(listing->daemon, &ids->ranges[i], add_found, listing);
+	for (size_t i = 0; i < ids->n_ranges; i++) {
+		listing->range = &ids->ranges[i];
+		record_walk(listing->daemon, listing->range, add_found, listing);
+	}
 	sort(listing, listing->list, listing->n);
-	drop_repeated(listing);
 }
 
 static void add_running(struct listing *listing)
@@ -256,7 +265,7 @@ bool selection_living(struct daemon *daemon, const struct selection *selection,
 	struct listing listing = {
 		.daemon = daemon, .selection = selection, .now_ns = clock_wall_ns()};
 
-	if (selection->has_ids || selection->newest)
+	if (selection->has_ids || selection->uid >= 0 || selection->newest)
 		collect(&listing);
 	else
 		walk_queue(&listing);

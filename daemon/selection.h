@@ -28,8 +28,8 @@ bool selection_watches(const struct selection *selection, const struct job *job)
 /*
  * The first `limit` of the selected jobs that are not over: running ones, then waiting ones in the
  * order in which they would start, then held ones. *ret_list is owned by the caller, its records
- * are borrowed. True if there were more. O(limit x shapes), with ids O(ids), by `newest` or for few
- * among many O(records).
+ * are borrowed. True if there were more. O(limit x shapes); with ids O(ids); of a user, or the
+ * newest, O(records).
  */
 bool selection_living(struct daemon *daemon, const struct selection *selection,
 		      const struct record ***ret_list, size_t *ret_n);
