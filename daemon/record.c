@@ -167,8 +167,8 @@ void record_walk(const struct daemon *daemon, const struct idrange *range,
 
 		if (!record)
 			continue;
-		id = record->job.id + record->job.n_tasks -
-		     1; /* it may be carved, and end sooner */
+		/* Before it may be carved, and end sooner. */
+		id = record->job.id + record->job.n_tasks - 1;
 		fn(ctx, record);
 	}
 }
