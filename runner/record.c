@@ -4,13 +4,15 @@
  *
  * Invariants: a hint follows its file and carries no truth, so nothing here waits for the daemon,
  * which may be gone. The status is not given up: without it, the job would count as lost, so a disk
- * that is full is waited out, while the lock says that somebody is there. Cost: one socket and one
+ * that is full is waited out, while the lock says that somebody is there; but where somebody has
+ * removed its directory there is nobody who could ever read it. Cost: one socket and one
  * datagram per file; the status takes two fsyncs. Read next: common/launch_files.c.
  */
 #include "runner/record.h"
 
 #include <inttypes.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -56,11 +58,25 @@ void record_started(const struct launch *launch, pid_t pid, int64_t start_ns)
 		hint(launch, LAUNCH_FILE_STARTED);
 }
 
+/* The lock lies in it, so it went with it. Only a person can have done that. */
+static bool directory_is_gone(void)
+{
+	struct stat lock;
+
+	return fstat(LAUNCH_LOCK_FD, &lock) == 0 && lock.st_nlink == 0;
+}
+
 void record_status(const struct launch *launch, const struct launch_status *status)
 {
 	int r;
 
 	for (unsigned tries = 0; (r = launch_status_write(launch->dir, status)) < 0; tries++) {
+		if (directory_is_gone()) {
+			log_error("a job's end is written nowhere, its directory was removed "
+				  "job=%" PRIu64 " dir=%s",
+				  launch->job, launch->dir);
+			return;
+		}
 		if (tries % LOG_EVERY == 0)
 			log_error("a job's end cannot be written, trying again every second "
 				  "job=%" PRIu64 " dir=%s error=\"%s\"",

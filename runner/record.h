@@ -10,5 +10,6 @@ int record_runner(const struct launch *launch, char *leaf);
 /* Say that the program runs. Best effort: the status will tell it again. */
 void record_started(const struct launch *launch, pid_t pid, int64_t start_ns);
 
-/* Say how it ended. Returns when that is on disk, however long a full disk takes. */
+/* Say how it ended. Returns when that is on disk, however long a full disk takes, or when the
+ * attempt's directory is gone. */
 void record_status(const struct launch *launch, const struct launch_status *status);

@@ -735,6 +735,19 @@ def test_directory_of_somebody_else_is_not_entered_as_root(attempt):
     assert "Permission denied" in sentence
 
 
+def test_a_runner_whose_directory_was_removed_leaves(attempt):
+    log_read, log_write = os.pipe()
+    attempt.shell("echo > $READY; read x < $GO", stderr_fd=log_write)
+    attempt.word()
+    assert [attempt.hint(), attempt.hint()][1].endswith("started")
+    shutil.rmtree(attempt.dir)
+    attempt.let_go()
+    assert attempt.wait() == 0
+    assert b"its directory was removed" in os.read(log_read, 4096)
+    os.close(log_read)
+    os.close(log_write)
+
+
 @needs_root
 def test_full_disk_is_waited_out(attempt):
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=711", "none", attempt.dir],
