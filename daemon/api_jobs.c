@@ -19,6 +19,7 @@ struct list {
 	const struct selection *selection;
 	json_t *jobs;
 	bool more;		      /* there are some that have no room in it */
+	bool is_over;		      /* nor has any further one that ended */
 	uint64_t revision;	      /* the highest of the jobs in it */
 	const struct record **living; /* owned: those in memory, in order */
 	size_t n_living, next_living;
@@ -72,10 +73,10 @@ static int add_row(void *ctx, const struct store_row *row)
 
 	if (list->selection->newest)
 		add_living(list, row->job.id);
-	if (is_full(list))
-		return 1;
-	add_parts(list, row, NULL);
-	return 0;
+	list->is_over = is_full(list);
+	if (!list->is_over)
+		add_parts(list, row, NULL);
+	return list->is_over;
 }
 
 /* Append ended jobs from the store, newest first. */
@@ -88,7 +89,7 @@ static void add_ended(struct list *list)
 
 	if (!(selection->states & STATES_FINAL))
 		return;
-	for (size_t i = n; i-- > 0 && !list->more;) {
+	for (size_t i = n; i-- > 0 && !list->is_over;) {
 		struct store_filter filter = {
 			.final_only = true,
 			.states = selection->states & STATES_FINAL,

@@ -186,3 +186,25 @@ def test_only_the_fields_asked_for(tgpu_factory):
     assert answer["jobs"] == [{"id": 2, "state": "finished"}, {"id": 1, "state": "queued"}]
     _, again = tgpu.api("GET", "/v1/jobs?ids=1&fields=id&after=0")
     assert again["jobs"] == [{"id": 1}]
+
+
+def test_the_newest_may_be_over_while_more_live_than_are_listed(tgpu_factory):
+    """What "last" asks for: a limit never changes which job comes first."""
+    tgpu = tgpu_factory(gpus="simulated:2")
+    living = [tgpu.submit("--gpus", "1", "--", "sleep", "1000"), tgpu.submit("--hold", "--", "true"),
+              tgpu.submit("--gpus", "1", "--", "sleep", "1000")]
+    ended = [tgpu.submit("--", "true"), tgpu.submit("--", "true")]
+    for job in ended:
+        assert tgpu.wait(job)["state"] == "finished"
+
+    def newest(limit, more=""):
+        answer = tgpu.api("GET", f"/v1/jobs?state=all&order=newest&limit={limit}{more}")[1]
+        return [job["id"] for job in answer["jobs"]], answer["more"]
+
+    everything = sorted(living + ended, reverse=True)
+    for more in ("", f"&uid={os.getuid()}", "&ids=1-5", "&ids=1-2,4-5"):
+        expected = [job for job in everything if job != 3 or more != "&ids=1-2,4-5"]
+        for limit in range(1, 7):
+            assert newest(limit, more) == (expected[:limit], limit < len(expected)), (limit, more)
+    assert tgpu.cli("cancel", "last").returncode != 0, "it is over"
+    assert tgpu.job(living[2])["state"] == "running"
