@@ -15,6 +15,7 @@
 
 const struct jobview_state jobview_states[] = {
 	{"queued", "waits for its turn, or is held", COLOUR_YELLOW, false},
+	{"held", "waits until it is released", COLOUR_YELLOW, false},
 	{"starting", "has its GPUs, is being started", COLOUR_CYAN, false},
 	{"running", "runs", COLOUR_GREEN, false},
 	{"stopping", "was told to end", COLOUR_CYAN, false},

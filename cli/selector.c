@@ -65,9 +65,6 @@ static int check_state(const char *state, struct err *err)
 
 	if (close && STREQ(close, state))
 		return 0;
-	if (STREQ(state, "held"))
-		return err_set(err, -EINVAL,
-			       "--state held: held jobs are queued ones; write --state queued");
 	utf8_quote(state, quoted);
 	if (close)
 		return err_set(err, -EINVAL, "--state: %s is no state; did you mean %s?", quoted,
@@ -166,7 +163,8 @@ int selector_find_last(struct selector *selector, struct client *client, struct 
 {
 	_cleanup_(client_json_unref) json_t *answer = NULL;
 	const json_t *job;
-	uint64_t id;
+	struct idrange newest;
+	int64_t array;
 	int r;
 
 	if (!selector->last)
@@ -176,11 +174,15 @@ int selector_find_last(struct selector *selector, struct client *client, struct 
 	if (r < 0)
 		return r;
 	job = json_array_get(json_object_get(answer, "jobs"), 0);
-	id = (uint64_t)field_int(job, "id", 0);
-	if (id == 0)
+	newest = jobview_range(job);
+	array = field_int(job, "array", -1);
+	if (newest.first == 0)
 		return err_set(err, -ENOENT, "last: you have no job yet");
 	selector->last = false;
-	return add_range(selector, &(struct idrange){id, id}, true, err);
+	if (array < 0)
+		return add_range(selector, &newest, true, err);
+	newest.first = (uint64_t)array;
+	return add_range(selector, &newest, false, err);
 }
 
 static int collect(const json_t *answer, struct idset *ids, struct err *err)

@@ -18,7 +18,7 @@
 struct selector {
 	struct idset ids;   /* every id named, alone or in a range */
 	struct idset named; /* those named alone: each of them must exist */
-	bool last;	    /* the caller's newest job */
+	bool last;	    /* the caller's newest job, or all tasks of the newest array */
 	int64_t uid;	    /* -1: of everyone */
 	const char *states; /* borrowed from the options; NULL: not given */
 };
@@ -36,7 +36,7 @@ bool selector_is_empty(const struct selector *selector);
 /* Append the parameters of GET /v1/jobs that select these jobs, without the leading '?'. */
 void selector_query(const struct selector *selector, struct buf *query);
 
-/* Replace `last` by its id. 0; -ENOENT when the caller has no job. Asks the daemon. */
+/* Replace `last` by its ids. 0; -ENOENT when the caller has no job. Asks the daemon. */
 int selector_find_last(struct selector *selector, struct client *client, struct err *err);
 
 /*

@@ -8,10 +8,14 @@
 /* What a request does to each job that it names. */
 struct action {
 	const char *name;
-	/* 0, or the HTTP status of the refusal (409: the job's state does not allow it) with a
-	 * sentence. The caller may act on the record's job, which has not ended. */
-	int (*apply)(struct request_context *request, struct record *record, void *ctx,
-		     struct err *err);
+	/* May it be done to those tasks of the record that begin with `id`? 0, or the HTTP status
+	 * of the refusal (409: the job's state does not allow it) with a sentence. The caller may
+	 * act on the record's job, which has not ended. NULL: always. */
+	int (*check)(struct request_context *request, const struct record *record, uint64_t id,
+		     void *ctx, struct err *err);
+	/* Do it to the record, which check() has just let pass and which is nothing but those
+	 * tasks. */
+	void (*apply)(struct request_context *request, struct record *record, void *ctx);
 	void *ctx;
 };
 

@@ -13,63 +13,82 @@
 
 #define IDS_MAX 10000 /* of one request */
 
-static int cancel(struct request_context *request, struct record *record, void *ctx,
-		  struct err *err)
+static void cancel(struct request_context *request, struct record *record, void *ctx)
 {
 	const json_t *now = ctx;
 	struct job_event event = job_event_make(
 		job_state_has_gpus(record->job.state) ? JOB_EVENT_STOP : JOB_EVENT_CANCEL,
 		clock_wall_ns());
 
-	(void)err;
 	event.cause = JOB_CAUSE_CANCELLED;
 	event.uid = request->uid;
 	event.kill_now = json_is_true(now);
 	turn_apply(request->daemon, record, &event, event.kill_now ? "at once" : "");
+}
+
+static int check_requeue(struct request_context *request, const struct record *record, uint64_t id,
+			 void *ctx, struct err *err)
+{
+	(void)request;
+	(void)id;
+	(void)ctx;
+	if (record->job.state == JOB_QUEUED)
+		return err_set(err, 409, "it waits already");
+	if (record->job.state == JOB_STOPPING && record->job.cause == JOB_CAUSE_CANCELLED)
+		return err_set(err, 409, "it is being cancelled");
 	return 0;
 }
 
-static int requeue(struct request_context *request, struct record *record, void *ctx,
-		   struct err *err)
+static void requeue(struct request_context *request, struct record *record, void *ctx)
 {
 	const json_t *now = ctx;
 	struct job_event stop = job_event_make(JOB_EVENT_STOP, clock_wall_ns());
 	char detail[64];
 
-	if (record->job.state == JOB_QUEUED)
-		return err_set(err, 409, "it waits already");
-	if (record->job.state == JOB_STOPPING && record->job.cause == JOB_CAUSE_CANCELLED)
-		return err_set(err, 409, "it is being cancelled");
 	stop.cause = JOB_CAUSE_REQUEUED;
 	stop.kill_now = json_is_true(now);
 	snprintf(detail, sizeof(detail), "to begin again, by uid %" PRIu32, request->uid);
 	turn_apply(request->daemon, record, &stop, detail);
-	return 0;
 }
 
-static int hold(struct request_context *request, struct record *record, void *ctx, struct err *err)
+static int check_hold(struct request_context *request, const struct record *record, uint64_t id,
+		      void *ctx, struct err *err)
 {
-	struct job_event event = job_event_make(JOB_EVENT_HOLD, clock_wall_ns());
-
+	(void)request;
+	(void)id;
 	(void)ctx;
 	if (record->job.state != JOB_QUEUED)
 		return err_set(err, 409,
 			       "it does not wait any more; only a waiting job can be held");
-	if (!record->job.held)
-		turn_apply(request->daemon, record, &event, "");
 	return 0;
 }
 
-static int release(struct request_context *request, struct record *record, void *ctx,
-		   struct err *err)
+static void hold(struct request_context *request, struct record *record, void *ctx)
+{
+	struct job_event event = job_event_make(JOB_EVENT_HOLD, clock_wall_ns());
+
+	(void)ctx;
+	if (!record->job.held)
+		turn_apply(request->daemon, record, &event, "");
+}
+
+static int check_release(struct request_context *request, const struct record *record, uint64_t id,
+			 void *ctx, struct err *err)
+{
+	(void)request;
+	(void)id;
+	(void)ctx;
+	if (!record->job.held || record->job.state != JOB_QUEUED)
+		return err_set(err, 409, "it is not held");
+	return 0;
+}
+
+static void release(struct request_context *request, struct record *record, void *ctx)
 {
 	struct job_event event = job_event_make(JOB_EVENT_RELEASE, clock_wall_ns());
 
 	(void)ctx;
-	if (!record->job.held || record->job.state != JOB_QUEUED)
-		return err_set(err, 409, "it is not held");
 	turn_apply(request->daemon, record, &event, "");
-	return 0;
 }
 
 static void add_failure(struct request_context *request, uint64_t id, int status, const char *why)
@@ -86,23 +105,20 @@ static uint64_t first_named(const struct job *job, const struct idrange *range)
 	return job->id > range->first ? job->id : range->first;
 }
 
-static void act_on(struct request_context *request, const struct action *action,
-		   const struct idrange *range, struct record *record)
+static int check(struct request_context *request, const struct action *action,
+		 const struct record *record, uint64_t id, struct err *err)
+{
+	if (!api_may_act(request, record->job.uid))
+		return err_set(err, 403, "it belongs to another user");
+	if (job_state_is_final(record->job.state))
+		return err_set(err, 409, "it is over");
+	return action->check ? action->check(request, record, id, action->ctx, err) : 0;
+}
+
+static void add_success(struct request_context *request, const struct record *record)
 {
 	json_t *list = json_object_get(request->result, "results");
-	struct err err = {0};
-	int status;
 
-	if (!api_may_act(request, record->job.uid))
-		status = err_set(&err, 403, "it belongs to another user");
-	else if (job_state_is_final(record->job.state))
-		status = err_set(&err, 409, "it is over");
-	else
-		status = action->apply(request, record, action->ctx, &err);
-	if (status) {
-		add_failure(request, first_named(&record->job, range), status, err.msg);
-		return;
-	}
 	json_array_append_new(list,
 			      json_pack("{s:I, s:I, s:b, s:s}", "id", (json_int_t)record->job.id,
 					"n_tasks", (json_int_t)record->job.n_tasks, "ok", 1,
@@ -130,16 +146,25 @@ struct acting {
 	const struct idrange *range;
 };
 
-/* Act on the part of a record that is in the range. */
+/* Act on the part of a record that is in the range. What is refused leaves the record whole. */
 static void act_on_part(void *ctx, struct record *record)
 {
 	const struct acting *acting = ctx;
 	struct request_context *request = acting->request;
+	const struct action *action = acting->action;
+	uint64_t id = first_named(&record->job, acting->range);
+	struct err err = {0};
+	int status = check(request, action, record, id, &err);
 
-	if (api_may_act(request, record->job.uid) && record->job.state == JOB_QUEUED)
+	if (status) {
+		add_failure(request, id, status, err.msg);
+		return;
+	}
+	if (record->job.state == JOB_QUEUED)
 		record = turn_carve(request->daemon, record, acting->range->first,
 				    acting->range->last);
-	act_on(request, acting->action, acting->range, record);
+	action->apply(request, record, action->ctx);
+	add_success(request, record);
 }
 
 /* A single id that is named must exist; a range covers what there is. Of the ended ones in ranges,
@@ -204,20 +229,20 @@ static void act(struct request_context *request, struct action action)
 
 void api_cancel_fold(struct request_context *request)
 {
-	act(request, (struct action){"cancel", cancel, NULL});
+	act(request, (struct action){.name = "cancel", .apply = cancel});
 }
 
 void api_requeue_fold(struct request_context *request)
 {
-	act(request, (struct action){"requeue", requeue, NULL});
+	act(request, (struct action){"requeue", check_requeue, requeue, NULL});
 }
 
 void api_hold_fold(struct request_context *request)
 {
-	act(request, (struct action){"hold", hold, NULL});
+	act(request, (struct action){"hold", check_hold, hold, NULL});
 }
 
 void api_release_fold(struct request_context *request)
 {
-	act(request, (struct action){"release", release, NULL});
+	act(request, (struct action){"release", check_release, release, NULL});
 }

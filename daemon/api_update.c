@@ -56,47 +56,16 @@ static int current_spec(struct daemon *daemon, const struct record *record, stru
 	return store_walk(daemon->store, &filter, read_row, &found, err);
 }
 
-/* It waits for others from now on. The old list stays when the new one is refused. */
-static int change_dependencies(struct daemon *daemon, struct record *record, const char *after,
-			       enum job_dependence *ret_dependence, struct err *err)
+struct update {
+	json_t *set;	     /* borrowed: what differs */
+	struct jobspec spec; /* of the job that was checked last, with it */
+};
+
+static int check(struct request_context *request, const struct record *record, uint64_t id,
+		 void *ctx, struct err *err)
 {
-	char *old = TAKE_PTR(record->after);
-
-	record->after = xstrdup(after);
-	if (depends_add(daemon, record, ret_dependence, err) == 0) {
-		free(old);
-		return 0;
-	}
-	free(record->after);
-	record->after = old;
-	return err_wrap(err, "after");
-}
-
-/* The record does as `spec` says, which differs by `set`. */
-static int change(struct request_context *request, struct record *record,
-		  const struct jobspec *spec, json_t *set, struct err *err)
-{
-	_cleanup_(free_ptr) char *text = api_spec_text(spec);
-	_cleanup_(free_ptr) char *detail = json_dumps(set, JSON_COMPACT);
-	struct job changed = record->job;
-	int r = 0;
-
-	if (json_object_get(set, "after"))
-		r = change_dependencies(request->daemon, record, spec->after, &changed.dependence,
-					err);
-	if (r < 0)
-		return r;
-	record->cancel_if_never = spec->cancel_if_never;
-	record->notify = spec->notify;
-	api_fill_job(request->daemon, spec, &changed);
-	turn_update(request->daemon, record, &changed, spec->name, text, detail);
-	return 0;
-}
-
-static int update_one(struct request_context *request, struct record *record, void *ctx,
-		      struct err *err)
-{
-	_cleanup_(jobspec_finish) struct jobspec spec = {0};
+	struct update *update = ctx;
+	struct jobspec *spec = &update->spec;
 	int r;
 
 	if (record->job.state != JOB_QUEUED)
@@ -104,22 +73,44 @@ static int update_one(struct request_context *request, struct record *record, vo
 			       "it does not wait any more; only a waiting job can be changed");
 	if (record->job.revision == 0)
 		return err_set(err, 409, "it is only just being submitted; try again");
-	jobspec_init(&spec);
-	r = current_spec(request->daemon, record, &spec, err);
+	jobspec_finish(spec);
+	jobspec_init(spec);
+	r = current_spec(request->daemon, record, spec, err);
 	if (r == 0)
-		r = jobspec_from_json(&spec, ctx, clock_wall_ns(), err);
+		r = jobspec_from_json(spec, update->set, clock_wall_ns(), err);
 	if (r == 0)
-		r = jobspec_validate(&spec, err);
+		r = jobspec_validate(spec, err);
 	if (r == 0)
-		r = api_check_size(request->daemon, &spec, err);
-	if (r == 0)
-		r = change(request, record, &spec, ctx, err);
+		r = api_check_size(request->daemon, spec, err);
+	if (r == 0 && json_object_get(update->set, "after") &&
+	    depends_check(request->daemon, spec->after, id, err) < 0)
+		r = err_wrap(err, "after");
 	return r == 0 ? 0 : 400;
+}
+
+/* The record does as the checked spec says. */
+static void apply(struct request_context *request, struct record *record, void *ctx)
+{
+	const struct update *update = ctx;
+	const struct jobspec *spec = &update->spec;
+	_cleanup_(free_ptr) char *text = api_spec_text(spec);
+	_cleanup_(free_ptr) char *detail = json_dumps(update->set, JSON_COMPACT);
+	struct job changed = record->job;
+
+	if (json_object_get(update->set, "after")) {
+		replace_string(&record->after, spec->after);
+		(void)depends_add(request->daemon, record, &changed.dependence, NULL);
+	}
+	record->cancel_if_never = spec->cancel_if_never;
+	record->notify = spec->notify;
+	api_fill_job(request->daemon, spec, &changed);
+	turn_update(request->daemon, record, &changed, spec->name, text, detail);
 }
 
 void api_update_fold(struct request_context *request)
 {
 	json_t *body = api_body(request), *set = json_object_get(body, "set");
+	struct update update = {.set = set};
 
 	if (!body)
 		return;
@@ -131,6 +122,7 @@ void api_update_fold(struct request_context *request)
 			http_fail(request, 400, "update: %s cannot be changed; submit a new job",
 				  fixed[i]);
 	if (!request->status)
-		api_act_on_jobs(request, body, &(struct action){"update", update_one, set});
+		api_act_on_jobs(request, body, &(struct action){"update", check, apply, &update});
+	jobspec_finish(&update.spec);
 	json_decref(body);
 }

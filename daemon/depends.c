@@ -63,8 +63,8 @@ static void add_record(void *ctx, struct record *record)
 	parents->n_known += n;
 }
 
-static int find_parents(struct daemon *daemon, const struct record *record,
-			const struct after *after, struct parents *ret_parents, struct err *err)
+static int find_parents(struct daemon *daemon, uint64_t id, const struct after *after,
+			struct parents *ret_parents, struct err *err)
 {
 	static const enum depend_kind kinds[] = {
 		[AFTER_OK] = DEPEND_OK, [AFTER_ANY] = DEPEND_ANY, [AFTER_NOT_OK] = DEPEND_NOT_OK};
@@ -78,11 +78,11 @@ static int find_parents(struct daemon *daemon, const struct record *record,
 		.last_id = after->last,
 	};
 
-	if (after->last >= record->job.id)
+	if (after->last >= id)
 		return err_set(err, -EINVAL,
 			       "job %" PRIu64 " does not come before this one (%" PRIu64
 			       "); name jobs that have been submitted",
-			       after->last, record->job.id);
+			       after->last, id);
 	record_walk(daemon, &(struct idrange){after->first, after->last}, add_record, &parents);
 	store_walk(daemon->store, &filter, add_ended, &parents, NULL);
 	if (parents.n_known == 0)
@@ -92,27 +92,49 @@ static int find_parents(struct daemon *daemon, const struct record *record,
 	return 0;
 }
 
-int depends_add(struct daemon *daemon, const struct record *record,
-		enum job_dependence *ret_dependence, struct err *err)
+/* A job's edges (owned by the caller, also where it fails), and whether one can never be met. */
+static int find_edges(struct daemon *daemon, uint64_t id, const char *after,
+		      struct depend_edge **ret_edges, size_t *ret_n, bool *ret_never,
+		      struct err *err)
 {
 	_cleanup_(after_finish) struct after_list list = {0};
-	_cleanup_(free_ptr) struct depend_edge *edges = NULL;
-	bool never = false;
-	enum depend_state state;
-	int r = record->after ? after_parse(record->after, &list, err) : 0;
+	int r = after ? after_parse(after, &list, err) : 0;
 
-	edges = xcalloc(list.n + 1, sizeof(*edges));
+	*ret_never = false;
+	*ret_n = list.n;
+	*ret_edges = xcalloc(list.n + 1, sizeof(**ret_edges));
 	for (size_t i = 0; i < list.n && r == 0; i++) {
 		struct parents parents = {0};
 
-		r = find_parents(daemon, record, &list.items[i], &parents, err);
-		edges[i] = parents.edge;
-		never |= parents.never;
+		r = find_parents(daemon, id, &list.items[i], &parents, err);
+		(*ret_edges)[i] = parents.edge;
+		*ret_never |= parents.never;
 	}
+	return r;
+}
+
+int depends_check(struct daemon *daemon, const char *after, uint64_t id, struct err *err)
+{
+	_cleanup_(free_ptr) struct depend_edge *edges = NULL;
+	size_t n;
+	bool never;
+
+	return find_edges(daemon, id, after, &edges, &n, &never, err);
+}
+
+int depends_add(struct daemon *daemon, const struct record *record,
+		enum job_dependence *ret_dependence, struct err *err)
+{
+	_cleanup_(free_ptr) struct depend_edge *edges = NULL;
+	size_t n;
+	bool never;
+	enum depend_state state;
+	int r = find_edges(daemon, record->job.id, record->after, &edges, &n, &never, err);
+
 	if (r < 0)
 		return r;
 	depend_remove(daemon->depend, record->job.id);
-	state = depend_add(daemon->depend, record->job.id, edges, list.n, never);
+	state = depend_add(daemon->depend, record->job.id, edges, n, never);
 	if (state == DEPEND_NEVER)
 		turn_settle(daemon, record->job.id);
 	*ret_dependence = state == DEPEND_MET ? JOB_INDEPENDENT : JOB_DEPENDENT;

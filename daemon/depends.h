@@ -14,6 +14,9 @@
 int depends_add(struct daemon *daemon, const struct record *record,
 		enum job_dependence *ret_dependence, struct err *err);
 
+/* May a job of this id wait for those that `after` names? As depends_add(), but nothing is done. */
+int depends_check(struct daemon *daemon, const char *after, uint64_t id, struct err *err);
+
 /* A part of a job that was split waits for the same. */
 void depends_share(struct daemon *daemon, const struct record *from, const struct record *to);
 

@@ -17,7 +17,8 @@
 #define LIMIT_MAX     10000
 #define STATES_ACTIVE (STATES_ALL & ~STATES_FINAL)
 
-static bool parse_states(struct request_context *request, const char *text, uint32_t *ret_states)
+static bool parse_states(struct request_context *request, const char *text,
+			 struct selection *selection)
 {
 	_cleanup_(free_ptr) char *copy = xstrdup(text);
 	char *rest = copy, *word;
@@ -29,18 +30,19 @@ static bool parse_states(struct request_context *request, const char *text, uint
 			states |= STATES_ALL;
 		} else if (STREQ(word, "active")) {
 			states |= STATES_ACTIVE;
+		} else if (STREQ(word, "held")) {
+			selection->held = true;
 		} else if (job_state_parse(word, &state) == 0) {
 			states |= 1u << state;
 		} else {
 			http_fail(request, 400,
-				  "state: '%s' is no state; write queued, starting, running, "
-				  "stopping, "
-				  "finished, failed, cancelled, active or all",
+				  "state: '%s' is no state; write queued, held, starting, "
+				  "running, stopping, finished, failed, cancelled, active or all",
 				  word);
 			return false;
 		}
 	}
-	*ret_states = states;
+	selection->states = states;
 	return true;
 }
 
@@ -85,7 +87,7 @@ bool selection_parse(struct request_context *request, struct selection *selectio
 	selection->newest = order && STREQ(order, "newest");
 	if (!parse_number(request, "limit", 1, LIMIT_MAX, &limit) ||
 	    !parse_number(request, "uid", 0, UINT32_MAX, &selection->uid) ||
-	    (state && !parse_states(request, state, &selection->states)))
+	    (state && !parse_states(request, state, selection)))
 		return false;
 	selection->limit = (size_t)limit;
 	return true;
@@ -150,11 +152,17 @@ static void sort(struct listing *listing, const struct record **list, size_t n)
 		qsort_r(list, n, sizeof(struct record *), compare_listed, listing);
 }
 
+static bool has_state(const struct selection *selection, const struct job *job)
+{
+	return selection->states & (1u << job->state) ||
+	       (selection->held && job->state == JOB_QUEUED && job->held);
+}
+
 static void add(struct listing *listing, const struct record *record)
 {
 	const struct job *job = &record->job;
 
-	if (job_state_is_final(job->state) || !(listing->selection->states & (1u << job->state)) ||
+	if (job_state_is_final(job->state) || !has_state(listing->selection, job) ||
 	    !selection_watches(listing->selection, job))
 		return;
 	xgrow(&listing->list, &listing->capacity, listing->n + 1, sizeof(struct record *));
@@ -249,11 +257,14 @@ static int add_waiting(void *ctx, const struct shape *shape, const struct waitin
 
 static void walk_queue(struct listing *listing)
 {
+	bool waiting = listing->selection->states & (1u << JOB_QUEUED);
+
 	add_running(listing);
-	if (!(listing->selection->states & (1u << JOB_QUEUED)))
+	if (!waiting && !listing->selection->held)
 		return;
 	sort_aside(listing);
-	sched_walk(listing->daemon->sched, listing->now_ns, add_waiting, listing);
+	if (waiting)
+		sched_walk(listing->daemon->sched, listing->now_ns, add_waiting, listing);
 	while (listing->next_aside < listing->n_aside && !is_full(listing))
 		add(listing, listing->aside[listing->next_aside++]);
 	free(listing->aside);

@@ -9,6 +9,7 @@ struct selection {
 	struct idset ids;
 	bool has_ids;
 	uint32_t states; /* bit (1 << enum job_state) */
+	bool held;	 /* and those that are held, where `states` lacks JOB_QUEUED */
 	int64_t uid;	 /* -1: any */
 	size_t limit;
 	bool newest;	 /* by id, the newest first, whatever their states */

@@ -280,3 +280,57 @@ def test_the_status_counts_tasks(tgpu_factory):
     for _ in range(2):
         tgpu.wait_for_state(tgpu.submit("--gpus", "1", "--", "sleep", "1000"), "running")
     assert tgpu.api("GET", "/v1/status")[1]["jobs"] == {"queued": 1000, "running": 2}
+
+
+def test_last_means_the_whole_array(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    job = tgpu.submit("--array", "0-4", "--gpus", "1", "--", "sleep", "1000")
+    for task in (job, job + 1):
+        tgpu.wait_for_state(task, "running")
+    listed = json.loads(tgpu.cli("list", "last", "--json").stdout)["jobs"]
+    assert [entry["n_tasks"] for entry in listed] == [1, 1, 3]
+    assert tgpu.cli("wait", "--timeout", "1ms", "last").returncode == 124
+    assert tgpu.cli("cancel", "--now", "last").returncode == 0
+    assert tgpu.cli("wait", "last").returncode == 137
+    assert {tgpu.job(job + i)["state"] for i in range(5)} == {"cancelled"}
+
+
+@pytest.mark.parametrize("words, sentence", [
+    (["release"], "it is not held"),
+    (["requeue"], "it waits already"),
+    (["update", "--after", "99"], "after: job 99 does not come before this one (3)"),
+    (["update", "--gpus", "9"], "9 GPUs"),
+])
+def test_a_refused_change_leaves_an_array_whole(tgpu_factory, words, sentence):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    tgpu.submit("--gpus", "1", "--", "sleep", "1000")
+    job = tgpu.submit("--array", "0-4", "--gpus", "1", "--", "true")
+    done = tgpu.cli(words[0], *words[1:], str(job + 1))
+    assert done.returncode != 0
+    assert sentence in done.stderr
+    assert [entry["n_tasks"] for entry in entries(tgpu, f"ids={job}-{job + 4}")] == [5]
+
+
+def test_a_task_may_wait_for_one_before_it(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    job = tgpu.submit("--array", "0-4", "--gpus", "1", "--hold", "--", "true")
+    assert tgpu.cli("update", "--after", str(job), str(job + 3)).returncode == 0
+    assert [entry["n_tasks"] for entry in entries(tgpu, f"ids={job}-{job + 4}")] == [3, 1, 1]
+    assert tgpu.cli("release", "last").returncode == 0
+    assert tgpu.cli("wait", "last").returncode == 0
+
+
+def test_held_jobs_can_be_listed(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    running = tgpu.submit("--gpus", "1", "--", "sleep", "1000")
+    tgpu.wait_for_state(running, "running")
+    held = tgpu.submit("--gpus", "1", "--hold", "--", "true")
+    waiting = tgpu.submit("--gpus", "1", "--", "true")
+    array = tgpu.submit("--array", "0-2", "--hold", "--gpus", "1", "--", "true")
+    for states, expected in (("held", [held, array]), ("held,running", [running, held, array]),
+                             ("queued", [waiting, held, array])):
+        listed = json.loads(tgpu.cli("list", "--state", states, "--json").stdout)["jobs"]
+        assert [entry["id"] for entry in listed] == expected
+    assert [entry["id"] for entry in entries(tgpu, "state=held&order=newest")] == [array, held]
+    assert tgpu.cli("release", "--state", "held").returncode == 0
+    assert entries(tgpu, "state=held") == []
