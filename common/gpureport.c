@@ -261,6 +261,18 @@ char *gpu_report_print(const struct gpu_report *report)
 	return text;
 }
 
+char *gpu_report_print_error(const char *why)
+{
+	json_t *sentence = json_string(why);
+	json_t *object = json_pack("{s:o}", "error", sentence ? sentence : json_string("?"));
+	char *text = json_dumps(object, JSON_COMPACT);
+
+	json_decref(object);
+	if (!text)
+		abort();
+	return text;
+}
+
 /* Parsing. `where` names the place in the report for the sentence: "gpus[3].processes[0]". */
 
 struct place {
@@ -521,7 +533,11 @@ int gpu_report_parse(const char *text, struct gpu_report *ret_report, struct err
 	if (!object)
 		return err_set(err, -EINVAL, "GPU report: not JSON: %s at byte %d", detail.text,
 			       detail.position);
-	r = report_parse(object, &report, err);
+	if (json_is_string(json_object_get(object, "error")))
+		r = err_set(err, -ECANCELED, "%s",
+			    json_string_value(json_object_get(object, "error")));
+	else
+		r = report_parse(object, &report, err);
 	json_decref(object);
 	if (r < 0)
 		return r;

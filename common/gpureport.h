@@ -95,5 +95,9 @@ struct gpu_link *gpu_report_link(const struct gpu_report *report, size_t i, size
 /* One line of JSON without the newline; heap, owned by the caller. */
 char *gpu_report_print(const struct gpu_report *report);
 
-/* Parse such a line. 0, or -EINVAL with a sentence; every count and length is bounded. */
+/* Such a line in place of a report, of a probe that cannot look and says why. Owned likewise. */
+char *gpu_report_print_error(const char *why);
+
+/* Parse such a line. 0, or -EINVAL with a sentence; every count and length is bounded. -ECANCELED:
+ * it is the other kind, and `err` has the probe's sentence. */
 int gpu_report_parse(const char *text, struct gpu_report *ret_report, struct err *err);

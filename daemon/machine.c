@@ -50,6 +50,11 @@ void machine_destroy(struct daemon *daemon)
 	daemon->machine = NULL;
 }
 
+bool machine_is_seen(const struct daemon *daemon)
+{
+	return daemon->machine->seen;
+}
+
 bool machine_is_known(const struct daemon *daemon)
 {
 	return daemon->machine->known;
@@ -228,27 +233,46 @@ void machine_update_ledger(struct daemon *daemon)
 	turn_want_pass(daemon);
 }
 
+/* What the last report means, after this one. */
+static void judge_report(struct daemon *daemon, const struct gpu_report *before)
+{
+	struct machine *machine = daemon->machine;
+	uint32_t simulated_cpus = (uint32_t)machine->report.n_gpus * SIMULATED_CPUS_PER_GPU;
+
+	ledger_set_cpus(sched_ledger(daemon->sched), 0,
+			machine->report.simulated && simulated_cpus > machine->real_cpus
+				? simulated_cpus
+				: machine->real_cpus);
+	machine->known = true;
+	machine_fold_usage(daemon, before);
+	machine_fold_idle(daemon);
+	machine_fold_faults(daemon);
+	machine_learn(daemon);
+	machine_update_ledger(daemon);
+}
+
 void machine_fold_report(struct daemon *daemon, struct gpu_report *report)
 {
 	struct machine *machine = daemon->machine;
-	uint32_t simulated_cpus = (uint32_t)report->n_gpus * SIMULATED_CPUS_PER_GPU;
 	_cleanup_(gpu_report_finish) struct gpu_report before = machine->report;
 
 	daemon->metrics.probe_reports++;
 	machine->report = *report;
 	*report = (struct gpu_report){0};
 	machine->silent = false;
+	machine->seen = true;
 	map_slots(machine);
-	ledger_set_cpus(sched_ledger(daemon->sched), 0,
-			machine->report.simulated && simulated_cpus > machine->real_cpus
-				? simulated_cpus
-				: machine->real_cpus);
-	machine->known = true;
-	machine_fold_usage(daemon, &before);
-	machine_fold_idle(daemon);
-	machine_fold_faults(daemon);
-	machine_learn(daemon);
-	machine_update_ledger(daemon);
+	if (machine->begun)
+		judge_report(daemon, &before);
+}
+
+void machine_begin(struct daemon *daemon)
+{
+	static const struct gpu_report none;
+
+	daemon->machine->begun = true;
+	if (daemon->machine->seen)
+		judge_report(daemon, &none);
 }
 
 void machine_fold_silence(struct daemon *daemon, const char *reason)
@@ -257,7 +281,8 @@ void machine_fold_silence(struct daemon *daemon, const char *reason)
 		 reason);
 	daemon->metrics.probe_failures++;
 	daemon->machine->silent = true;
-	machine_update_ledger(daemon);
+	if (daemon->machine->begun)
+		machine_update_ledger(daemon);
 }
 
 void machine_gpus_released(struct daemon *daemon, const struct allocation *alloc,
@@ -339,8 +364,9 @@ static int find_slots(struct daemon *daemon, const json_t *gpus, uint64_t *ret_s
 
 		if (slot < 0)
 			return -EINVAL;
-		daemon->machine->slots[slot].index =
-			(int)json_integer_value(json_object_get(gpu, "index"));
+		if (daemon->machine->slots[slot].report_index < 0)
+			daemon->machine->slots[slot].index =
+				(int)json_integer_value(json_object_get(gpu, "index"));
 		slots |= UINT64_C(1) << slot;
 	}
 	*ret_slots = slots;

@@ -16,7 +16,14 @@
 void machine_create(struct daemon *daemon);
 void machine_destroy(struct daemon *daemon);
 
-/* Has there been a report, so that "more GPUs than there are" means something? */
+/* Has a report come? */
+bool machine_is_seen(const struct daemon *daemon);
+
+/* The past is known: from now on, and first of all with the report that has come, jobs are told
+ * apart from strangers and GPUs are handed out. Until then reports only give GPUs their slots. */
+void machine_begin(struct daemon *daemon);
+
+/* Has there been a report since machine_begin(), so that "more GPUs than there are" means something? */
 bool machine_is_known(const struct daemon *daemon);
 
 /* Have what is known of the running jobs' use of their GPUs written with this turn. */

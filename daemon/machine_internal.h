@@ -22,7 +22,9 @@ struct slot {
 
 struct machine {
 	struct gpu_report report;
-	bool known;	    /* there has been a report */
+	bool seen;	    /* there has been a report */
+	bool begun;	    /* machine_begin() was called */
+	bool known;	    /* both: a report has been judged */
 	bool silent;	    /* the probe does not answer at the moment */
 	uint32_t real_cpus; /* of this machine */
 	struct slot slots[TOPOLOGY_GPUS_MAX];

@@ -2,8 +2,8 @@
 /*
  * tgpud: put the rooms together, run the loop, take them apart.
  *
- *     paths -> lock -> configuration -> store -> scheduler -> machine -> runners' remains -> probe
- *     -> first look at the GPUs -> socket -> loop
+ *     paths -> lock -> configuration -> store -> scheduler -> machine -> probe -> first look at the
+ *     GPUs -> runners' remains -> socket -> loop
  *
  * Invariants: one daemon per state directory, by a lock that dies with the process; nobody is
  * answered before the past is known and the GPUs have been looked at; stopping the daemon stops no
@@ -39,7 +39,7 @@
 #include "runner/cgroup.h"
 
 #define FIRST_LOOK_MS \
-	15000 /* how long the first probe may take before the socket opens without it */
+	15000 /* how long the first probe may take before the daemon goes on without it */
 
 struct options {
 	bool system;
@@ -275,9 +275,7 @@ static int set_up(struct daemon *daemon, const struct options *options, struct e
 	r = launch_init(daemon, err);
 	if (r == 0)
 		history_load_run_times(daemon);
-	if (r == 0)
-		r = recover_load(daemon, err);
-	return r < 0 ? r : prober_create(daemon, err);
+	return r;
 }
 
 static void on_first_look_timeout(uv_timer_t *timer)
@@ -285,8 +283,9 @@ static void on_first_look_timeout(uv_timer_t *timer)
 	*(bool *)timer->data = true;
 }
 
-/* Run the loop until the GPUs are known, so that the first answers are right. */
-static void take_first_look(struct daemon *daemon)
+/* Run the loop until the GPUs have been seen, so that they get their slots in the order of their
+ * indices and the first answers are right. Fails where the probe says that it cannot ever look. */
+static int take_first_look(struct daemon *daemon, struct err *err)
 {
 	static uv_timer_t timer;
 	static bool late;
@@ -294,9 +293,12 @@ static void take_first_look(struct daemon *daemon)
 	uv_timer_init(&daemon->loop, &timer);
 	timer.data = &late;
 	uv_timer_start(&timer, on_first_look_timeout, FIRST_LOOK_MS, 0);
-	while (!machine_is_known(daemon) && !late && !daemon->stopping)
+	while (!machine_is_seen(daemon) && !prober_refusal(daemon) && !late && !daemon->stopping)
 		uv_run(&daemon->loop, UV_RUN_ONCE);
 	uv_close((uv_handle_t *)&timer, NULL);
+	if (prober_refusal(daemon))
+		return err_set(err, -EINVAL, "%s", prober_refusal(daemon));
+	return 0;
 }
 
 static void on_stop_signal(uv_signal_t *handle, int signal)
@@ -329,10 +331,16 @@ static int serve(struct daemon *daemon, struct options *options, struct err *err
 	term.data = interrupt.data = daemon;
 	uv_signal_start(&term, on_stop_signal, SIGTERM);
 	uv_signal_start(&interrupt, on_stop_signal, SIGINT);
-	take_first_look(daemon);
+	r = prober_create(daemon, err);
+	if (r == 0)
+		r = take_first_look(daemon, err);
+	if (r < 0 || daemon->stopping)
+		return r;
+	r = recover_load(daemon, err);
+	if (r < 0)
+		return r;
+	machine_begin(daemon);
 	history_load_shares(daemon);
-	if (daemon->stopping)
-		return 0;
 	r = http_create(daemon, err);
 	if (r == 0)
 		r = metrics_listen_create(daemon, err);

@@ -31,6 +31,7 @@ struct prober {
 	pid_t pid;	   /* 0: none lives */
 	pid_t killed;	   /* killed, but not yet reaped; 0: none */
 	uint64_t delay_ms; /* before the next start */
+	char *refusal;	   /* owned; why it cannot look, by its own word; NULL */
 	bool babbles;	   /* its last line was no report: said once, and no sign of life */
 	bool asked;	   /* a report was asked for and has not begun to arrive */
 	struct buf line;
@@ -74,8 +75,13 @@ static void fold_line(struct prober *prober, const char *line)
 {
 	_cleanup_(gpu_report_finish) struct gpu_report report = {0};
 	struct err err = {0};
+	int r = gpu_report_parse(line, &report, &err);
 
-	if (gpu_report_parse(line, &report, &err) < 0) {
+	if (r == -ECANCELED) {
+		replace_string(&prober->refusal, err.msg);
+		return;
+	}
+	if (r < 0) {
 		if (!prober->babbles)
 			log_warn("the probe's report makes no sense error=\"%s\"", err.msg);
 		prober->babbles = true;
@@ -83,6 +89,7 @@ static void fold_line(struct prober *prober, const char *line)
 	}
 	expect_report(prober);
 	prober->babbles = false;
+	free(TAKE_PTR(prober->refusal));
 	prober->asked = false;
 	prober->delay_ms = DELAY_FIRST_MS;
 	machine_fold_report(prober->daemon, &report);
@@ -117,7 +124,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *chunk)
 	struct prober *prober = stream->data;
 
 	if (n < 0) {
-		give_up_on_probe(prober, "the probe ended by itself");
+		give_up_on_probe(prober,
+				 prober->refusal ? prober->refusal : "the probe ended by itself");
 		return;
 	}
 	buf_append(&prober->line, chunk->base, (size_t)n);
@@ -221,6 +229,11 @@ int prober_create(struct daemon *daemon, struct err *err)
 	return 0;
 }
 
+const char *prober_refusal(const struct daemon *daemon)
+{
+	return daemon->prober->refusal;
+}
+
 void prober_ask(struct daemon *daemon)
 {
 	struct prober *prober = daemon->prober;
@@ -244,6 +257,7 @@ void prober_destroy(struct daemon *daemon)
 	}
 	buf_finish(&prober->line);
 	free(prober->program);
+	free(prober->refusal);
 	free(prober);
 	daemon->prober = NULL;
 }

@@ -12,6 +12,10 @@
 /* Start probing. 0, or -errno with a sentence when tgpu-probe cannot be found or spawned. */
 int prober_create(struct daemon *daemon, struct err *err);
 
+/* Why the probe says that it cannot look at all, as a sentence (TGPU_GPUS is wrong); NULL. Valid
+ * until the loop runs again. */
+const char *prober_refusal(const struct daemon *daemon);
+
 /* Ask for a report now, because GPUs were given back. Cheap; several requests make one probe. */
 void prober_ask(struct daemon *daemon);
 

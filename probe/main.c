@@ -68,21 +68,36 @@ static int options_parse(int argc, char **argv, struct options *options, struct 
 	return 0;
 }
 
+/* The whole line in one write(2), the newline in the terminator's place. 0 or -EPIPE. */
+static int write_line(char *line, struct err *err)
+{
+	size_t len = strlen(line);
+	int r;
+
+	line[len] = '\n';
+	r = write_all(STDOUT_FILENO, line, len + 1);
+	return r < 0 ? err_set(err, -EPIPE, "tgpu-probe: cannot write the report: %s", strerror(-r))
+		     : 0;
+}
+
 static int report_once(struct probe *probe, struct err *err)
 {
 	_cleanup_(gpu_report_finish) struct gpu_report report = {0};
 	_cleanup_(free_ptr) char *line = NULL;
-	size_t len;
 	int r = probe_read(probe, &report, err);
 
 	if (r < 0)
 		return r;
 	line = gpu_report_print(&report);
-	len = strlen(line);
-	line[len] = '\n'; /* in the terminator's place: the whole line in one write(2) */
-	r = write_all(STDOUT_FILENO, line, len + 1);
-	return r < 0 ? err_set(err, -EPIPE, "tgpu-probe: cannot write the report: %s", strerror(-r))
-		     : 0;
+	return write_line(line, err);
+}
+
+/* Whoever reads reports is to know why none will come. */
+static void report_error(const struct err *why)
+{
+	_cleanup_(free_ptr) char *line = gpu_report_print_error(why->msg);
+
+	(void)write_line(line, NULL);
 }
 
 /*
@@ -144,5 +159,7 @@ int main(int argc, char **argv)
 	}
 	if (r < 0)
 		log_error("%s", err.msg);
+	if (r < 0 && r != -EPIPE && probe && !options.once)
+		report_error(&err);
 	return r >= 0 ? 0 : r == -EPIPE ? 1 : EXIT_USAGE;
 }

@@ -54,3 +54,13 @@ def test_many_first_commands_start_one_daemon(home):
 def test_a_daemon_that_cannot_start_says_why(home):
     bad = home("list", TGPU_CONFIG="/no/such/file")
     assert bad.returncode == 3 and "/no/such/file" in bad.stderr
+
+
+@pytest.mark.parametrize("gpus, sentence", [
+    ("simulated:banana", "TGPU_GPUS: simulated:banana: "),
+    ("banana", 'TGPU_GPUS: "banana" is not a machine'),
+])
+def test_a_machine_that_cannot_be_is_refused_at_once(home, gpus, sentence):
+    bad = home("list", TGPU_GPUS=gpus)
+    assert bad.returncode == 3
+    assert f"the daemon could not start: {sentence}" in bad.stderr

@@ -45,6 +45,25 @@ def test_running_jobs_are_adopted_and_their_gpus_stay_theirs(tgpu_factory):
     assert tgpu.wait(waiting)["state"] == "finished"
 
 
+def test_gpus_keep_the_order_of_their_indices(tgpu_factory):
+    """Whichever of them running jobs hold when the daemon comes back."""
+    tgpu = tgpu_factory(gpus="simulated:4")
+    jobs = [tgpu.submit("--gpus", "1", "--", "sleep", "1000") for _ in range(4)]
+    for job in jobs:
+        tgpu.wait_for_state(job, "running")
+    held = {job: tgpu.job(job)["gpus"] for job in jobs}
+    for job in jobs:
+        if held[job][0]["index"] in (0, 2):
+            tgpu.cli("cancel", "--now", str(job))
+            tgpu.wait(job)
+    tgpu.kill9()
+    tgpu.start()
+    gpus = tgpu.api("GET", "/v1/gpus")[1]["gpus"]
+    assert [gpu["index"] for gpu in gpus] == [0, 1, 2, 3]
+    pair = tgpu.submit("--gpus", "2", "--", "sh", "-c", "echo $CUDA_VISIBLE_DEVICES")
+    assert [gpu["index"] for gpu in tgpu.wait(pair)["gpus"]] == [0, 2]
+
+
 def test_an_end_while_no_daemon_lived_is_known(tgpu_factory):
     tgpu = tgpu_factory(gpus="simulated:4")
     os.mkfifo(tgpu.dir / "fifo")
