@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -61,6 +62,29 @@ int autostart_lock(const struct paths *paths, struct err *err)
 		if (errno != EINTR)
 			return err_set(err, -errno, "cannot lock %s: %s", path, strerror(errno));
 	return TAKE_FD(fd);
+}
+
+/* Is this process a tgpud? Its number may be another's by now. */
+static bool is_tgpud(pid_t pid)
+{
+	_cleanup_(free_ptr) char *path = xasprintf("/proc/%d/comm", (int)pid), *name = NULL;
+	size_t len;
+
+	return read_file(path, 64, &name, &len) == 0 && STREQ(name, "tgpud\n");
+}
+
+int autostart_find(const struct paths *paths, pid_t *ret_pid)
+{
+	_cleanup_(free_ptr) char *path = xasprintf("%s/lock", paths->state_dir), *text = NULL;
+	_cleanup_(close_fd) int fd = -1;
+	size_t len;
+
+	if (read_file(path, 64, &text, &len) < 0)
+		return -ESRCH;
+	*ret_pid = (pid_t)atoi(text);
+	if (*ret_pid > 0)
+		fd = (int)syscall(SYS_pidfd_open, *ret_pid, 0);
+	return fd >= 0 && is_tgpud(*ret_pid) ? TAKE_FD(fd) : -ESRCH;
 }
 
 static void set_attributes(posix_spawnattr_t *attr)

@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include <sys/types.h>
+
 #include "common/paths.h"
 
 #define AUTOSTART_LOG "tgpud.log" /* in the state directory */
@@ -18,6 +20,12 @@
  * caller; or -errno with a sentence.
  */
 int autostart_lock(const struct paths *paths, struct err *err);
+
+/*
+ * The tgpud that has this state directory, though it may not listen yet or any more: a pidfd owned
+ * by the caller, and its pid; -ESRCH.
+ */
+int autostart_find(const struct paths *paths, pid_t *ret_pid);
 
 /* Start tgpud and wait until it listens (at most 30 s). 0, or -ENOTCONN with a sentence. */
 int autostart_spawn(const struct paths *paths, struct err *err);

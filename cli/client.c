@@ -11,6 +11,7 @@
 #include "cli/client.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -18,7 +19,12 @@
 #include <unistd.h>
 
 #include "cli/autostart.h"
+#include "common/clock.h"
 #include "common/paths.h"
+
+/* What a daemon that is starting or stopping is waited for, and how often it is looked for. */
+#define SETTLE_TIMEOUT_MS 30000
+#define SETTLE_POLL_MS	  20
 
 /* Longer than the 30 s after which the daemon answers a long poll in any case. */
 #define ANSWER_TIMEOUT_S 90
@@ -70,6 +76,31 @@ static bool nobody_listens(int r)
 	return r == -ENOENT || r == -ECONNREFUSED;
 }
 
+/*
+ * A daemon that does not listen may be just starting, or stopping: wait for the one or the other.
+ * The descriptor; -ECONNREFUSED when none is left.
+ */
+static int await_daemon(const struct paths *paths, struct err *err)
+{
+	int64_t end = clock_mono_ns() + SETTLE_TIMEOUT_MS * NS_PER_MS;
+	pid_t pid;
+	_cleanup_(close_fd) int pidfd = autostart_find(paths, &pid);
+	struct pollfd gone = {.fd = pidfd, .events = POLLIN};
+	int r = -ECONNREFUSED;
+
+	while (pidfd >= 0 && nobody_listens(r) && clock_mono_ns() < end) {
+		if (poll(&gone, 1, SETTLE_POLL_MS) > 0)
+			return connect_to(paths->socket, err);
+		r = connect_to(paths->socket, err);
+	}
+	if (pidfd >= 0 && nobody_listens(r))
+		return err_set(err, -ENOTCONN,
+			       "the daemon (pid %d) has not listened on %s for %d s; see %s/%s",
+			       (int)pid, paths->socket, SETTLE_TIMEOUT_MS / 1000, paths->state_dir,
+			       AUTOSTART_LOG);
+	return r;
+}
+
 /* Start the daemon, unless another client just did, and connect. The descriptor or an error. */
 static int start_and_connect(const struct paths *paths, struct err *err)
 {
@@ -79,6 +110,8 @@ static int start_and_connect(const struct paths *paths, struct err *err)
 	if (lock < 0)
 		return lock;
 	r = connect_to(paths->socket, err);
+	if (nobody_listens(r))
+		r = await_daemon(paths, err);
 	if (!nobody_listens(r))
 		return r;
 	r = autostart_spawn(paths, err);
@@ -94,12 +127,20 @@ static int start_and_connect(const struct paths *paths, struct err *err)
 
 static int connect_or_start(const struct paths *paths, bool may_start, struct err *err)
 {
+	_cleanup_(close_fd) int pidfd = -1;
 	int r = connect_to(paths->socket, err);
+	pid_t pid;
 
 	if (!nobody_listens(r))
 		return r;
 	if (may_start)
 		return start_and_connect(paths, err);
+	pidfd = autostart_find(paths, &pid);
+	if (pidfd >= 0)
+		return err_set(err, -ENOTCONN,
+			       "the daemon (pid %d) is just starting or stopping and does not "
+			       "listen on %s; try again in a moment",
+			       (int)pid, paths->socket);
 	return err_set(err, -ENOTCONN,
 		       "no daemon listens on %s; start one with \"tgpu daemon start\"",
 		       paths->socket);

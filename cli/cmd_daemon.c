@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -40,14 +41,16 @@ static void print_status(const json_t *status)
 {
 	_cleanup_(buf_finish) struct buf text = {0};
 	int64_t up_ms = clock_wall_ns() / NS_PER_MS - field_int(status, "start_ms", 0);
-	const char *cgroup = field_text(status, "cgroup");
+	const char *cgroup = field_text(status, "cgroup"), *config = field_text(status, "config");
 	char up[32];
 
 	buf_printf(&text, "tgpud %s runs as %s, pid %" PRId64 ", for %s\n",
 		   field_text(status, "version"), format_user((uid_t)field_int(status, "uid", 0)),
 		   field_int(status, "pid", 0), format_elapsed(up_ms, up));
-	buf_printf(&text, "socket  %s\nstate   %s\njobs    ", field_text(status, "socket"),
+	buf_printf(&text, "socket  %s\nstate   %s\n", field_text(status, "socket"),
 		   field_text(status, "state_dir"));
+	buf_printf(&text, "config  %s\njobs    ",
+		   config[0] ? config : "no file, so the defaults hold");
 	add_counts(&text, json_object_get(status, "jobs"));
 	buf_puts(&text, "\nGPUs    ");
 	add_counts(&text, json_object_get(status, "gpus"));
@@ -55,6 +58,19 @@ static void print_status(const json_t *status)
 		   field_true(status, "simulated") ? ": they do not exist" : "");
 	buf_printf(&text, "cgroup  %s\n", cgroup[0] ? cgroup : field_text(status, "cgroup_reason"));
 	fputs(buf_get(&text), stdout);
+}
+
+/* A daemon that runs already has the environment of whoever started it. */
+static void warn_of_other(const json_t *status, const char *variable, const char *field)
+{
+	const char *ours = getenv(variable), *theirs = field_text(status, field);
+
+	if (ours && *ours && !STREQ(ours, theirs))
+		fprintf(stderr,
+			"tgpu daemon: the daemon that runs was started with %s=%s; yours (%s) "
+			"counts "
+			"after \"tgpu daemon stop\" and \"start\"\n",
+			variable, theirs, ours);
 }
 
 static int get_status(enum client_start start, const struct options *opts, struct err *err)
@@ -71,6 +87,10 @@ static int get_status(enum client_start start, const struct options *opts, struc
 		field_print_json(status);
 	else
 		print_status(status);
+	if (start == CLIENT_START) {
+		warn_of_other(status, "TGPU_GPUS", "tgpu_gpus");
+		warn_of_other(status, "TGPU_CONFIG", "config");
+	}
 	return EXIT_DONE;
 }
 

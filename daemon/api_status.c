@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* GET /v1/status, /v1/gpus, /v1/nodes and POST /v1/shutdown: the daemon and its machine. */
 #include <signal.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "daemon/api.h"
@@ -71,6 +72,8 @@ int api_status_reply(struct request_context *request)
 		sched->backfill == BACKFILL_EASY ? "easy" : "none", "illegal_events",
 		(json_int_t)daemon->illegal_events);
 
+	json_object_set_new(status, "config", json_string(daemon->config.file));
+	json_object_set_new(status, "tgpu_gpus", json_string(getenv("TGPU_GPUS")));
 	add_machine(daemon, status);
 	return api_ok(request, 200, status);
 }

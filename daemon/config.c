@@ -503,5 +503,6 @@ int config_load(struct config *config, const char *path, bool system, struct err
 		return err_set(err, r, "cannot read the configuration %s: %s", name, strerror(-r));
 	if (memchr(text, '\0', len))
 		return err_set(err, -EINVAL, "%s: holds a NUL byte; it must be text", name);
+	snprintf(config->file, sizeof(config->file), "%s", name);
 	return config_parse(config, text, name, err);
 }

@@ -19,6 +19,7 @@ enum idle_action {
 };
 
 struct config {
+	char file[CONFIG_TEXT_MAX]; /* that it was read from; "": the defaults */
 	struct sched_config sched;
 	int64_t probe_interval_ms;  /* between two looks at the GPUs */
 	int64_t probe_timeout_ms;   /* silence after which the probe is killed and started anew */

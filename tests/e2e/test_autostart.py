@@ -64,3 +64,15 @@ def test_a_machine_that_cannot_be_is_refused_at_once(home, gpus, sentence):
     bad = home("list", TGPU_GPUS=gpus)
     assert bad.returncode == 3
     assert f"the daemon could not start: {sentence}" in bad.stderr
+
+
+def test_a_daemon_of_another_machine_is_told_of(home, tmp_path):
+    config = tmp_path / "tgpu.conf"
+    config.write_text("")
+    first = home("daemon", "start", TGPU_CONFIG=str(config))
+    assert f"config  {config}" in first.stdout and first.stderr == ""
+    again = home("daemon", "start", TGPU_GPUS="simulated:3", TGPU_CONFIG="/other")
+    assert again.returncode == 0
+    assert "started with TGPU_GPUS=simulated:2; yours (simulated:3) counts after" in again.stderr
+    assert f"started with TGPU_CONFIG={config}; yours (/other)" in again.stderr
+    assert home("daemon", "status", TGPU_GPUS="simulated:3").stderr == ""

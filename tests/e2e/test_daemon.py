@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
 """The daemon's own life: starting beside others, being told to stop at awkward moments."""
 import http.client
+import json
 import os
 import signal
 import threading
 
 import pytest
 
-from harness import PATIENCE, UnixConnection
+from harness import BUILD, PATIENCE, UnixConnection
 
 pytestmark = pytest.mark.sanitize
 
@@ -43,6 +44,26 @@ def test_it_can_be_stopped_while_it_waits_for_the_first_look(tgpu_factory, silen
         process.wait()
     with os.fdopen(ready) as lines:
         assert lines.read() == "", "it was told to end, not to be ready"
+
+
+def test_while_it_starts_those_who_need_it_wait(tgpu_factory, silent_probe):
+    """Whoever would only stop it is told, and not to start one."""
+    tgpu = tgpu_factory(gpus="simulated:1")
+    tgpu.stop()
+    os.mkfifo(silent_probe / "go")
+    (silent_probe / "tgpu-probe").write_text(
+        f"#!/bin/sh\nread line < {silent_probe}/go\nexec {BUILD}/probe/tgpu-probe \"$@\"\n")
+    process, ready = tgpu.popen_daemon(TGPU_LIBEXEC_DIR=str(silent_probe))
+    os.close(ready)
+    tgpu.daemon = process
+    with open(silent_probe / "go", "w", encoding="ascii") as go:  # opens once the probe is there
+        stop = tgpu.cli("daemon", "stop")
+        assert stop.returncode == 3
+        assert f"the daemon (pid {process.pid}) is just starting or stopping" in stop.stderr
+        submit = tgpu.popen("submit", "--parsable", "--", "true")
+        go.write("go\n")
+    assert submit.communicate(timeout=PATIENCE)[0].strip() == "1"
+    assert json.loads(tgpu.cli("daemon", "status", "--json").stdout)["pid"] == process.pid
 
 
 def test_requests_that_come_while_it_stops(tgpu_factory):
