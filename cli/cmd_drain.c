@@ -25,7 +25,7 @@ static void print_states(const json_t *answer)
 		_cleanup_(buf_finish) struct buf line = {0}, reason = {0};
 		int64_t job = field_int(gpu, "job", 0);
 
-		format_printable(&reason, field_text(gpu, "reason"));
+		format_sentence(&reason, field_text(gpu, "reason"));
 		buf_printf(&line, "gpu%lld %s", (long long)field_int(gpu, "index", -1),
 			   field_text(gpu, "state"));
 		if (reason.len > 0)

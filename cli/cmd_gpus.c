@@ -85,8 +85,11 @@ static void add_state(struct table *table, const json_t *gpu)
 	const char *reason = field_text(gpu, "reason");
 
 	buf_puts(&text, state);
-	if (reason[0])
-		buf_printf(&text, " (%s)", reason);
+	if (reason[0]) {
+		buf_puts(&text, " (");
+		format_sentence(&text, reason);
+		buf_puts(&text, ")");
+	}
 	if (json_is_object(window))
 		describe_window(&text, window);
 	table_add(table, jobview_gpu_colour(state), buf_get(&text));

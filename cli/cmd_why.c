@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* tgpu why: what a job waits for, with numbers and names, and when it should start. */
 #include <inttypes.h>
-#include <stdlib.h>
 
 #include "cli/command.h"
 #include "cli/field.h"
@@ -14,22 +13,12 @@ static const struct option_desc options[] = {
 	{"json", 0, OPTION_FLAG, NULL, "print each answer as JSON", NULL},
 };
 
-/* The daemon knows users by their numbers: "for uid 1000" is "for anna" here. */
 static void print_sentence(const char *sentence)
 {
-	static const char mark[] = "for uid ";
-	const char *at = strstr(sentence, mark), *rest = sentence;
 	_cleanup_(buf_finish) struct buf line = {0};
-	char *end;
 
 	buf_puts(&line, "  ");
-	if (at) {
-		uid_t uid = (uid_t)strtoul(at + strlen(mark), &end, 10);
-
-		buf_printf(&line, "%.*sfor %s", (int)(at - sentence), sentence, format_user(uid));
-		rest = end;
-	}
-	buf_puts(&line, rest);
+	format_sentence(&line, sentence);
 	format_line(COLOUR_NONE, buf_get(&line));
 }
 

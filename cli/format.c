@@ -137,6 +137,38 @@ const char *format_user(uid_t uid)
 	return known[n++].name;
 }
 
+/* The number behind "uid " at `at`, where a word begins; NULL: there is none. */
+static const char *find_uid(const char *sentence, const char *at, uid_t *ret_uid)
+{
+	static const char mark[] = "uid ";
+	size_t len = strlen(mark);
+	char *end;
+
+	if (strncmp(at, mark, len) != 0 || at[len] < '0' || at[len] > '9')
+		return NULL;
+	if (at > sentence && at[-1] != ' ' && at[-1] != '(')
+		return NULL;
+	*ret_uid = (uid_t)strtoul(at + len, &end, 10);
+	return end;
+}
+
+void format_sentence(struct buf *buf, const char *sentence)
+{
+	_cleanup_(buf_finish) struct buf named = {0};
+
+	for (const char *at = sentence; *at;) {
+		uid_t uid;
+		const char *end = find_uid(sentence, at, &uid);
+
+		if (end)
+			buf_puts(&named, format_user(uid));
+		else
+			buf_putc(&named, *at);
+		at = end ? end : at + 1;
+	}
+	format_printable(buf, buf_get(&named));
+}
+
 const char *format_duration(int64_t ms, char buf[32])
 {
 	return duration_show(ms, buf);

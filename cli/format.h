@@ -27,6 +27,10 @@ size_t format_width(void);
  */
 void format_printable(struct buf *buf, const char *text);
 
+/* The same for a sentence of the daemon's, which knows users by their numbers: "held by pid 812
+ * (uid 1000, python)" becomes "held by pid 812 (anna, python)". */
+void format_sentence(struct buf *buf, const char *sentence);
+
 /* Columns that UTF-8 text takes; a wide character counts as one. */
 size_t format_columns(const char *text);
 

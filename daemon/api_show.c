@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* GET /v1/jobs/ID and GET /v1/jobs/ID/why: one job, with all there is to say of it. */
 #include <errno.h>
+#include <inttypes.h>
 
 #include "common/jobspec.h"
 #include "daemon/api.h"
@@ -158,8 +159,76 @@ static void explain(struct daemon *daemon, const struct record *record, int64_t 
 {
 	sched_why(daemon->sched, &record->job, now_ns, ret_why);
 	sched_advise(daemon->sched, &record->job, now_ns, ret_why);
+	ret_why->not_estimated = ret_why->ahead >= TURN_FORECAST_JOBS;
 	if (ret_why->start_ns == TIME_UNKNOWN && record->job.state == JOB_QUEUED)
 		ret_why->start_ns = forecast_start_ns(turn_forecast(daemon), record->job.id);
+}
+
+/* Follow no longer a chain of jobs that wait for each other; beyond, one asks again. */
+#define CHAIN_MAX 4
+
+/* A job that another waits for. */
+struct parent {
+	const struct depend_edge *edge;
+	const struct record *record; /* the first of the edge's that has not ended; NULL */
+	uint64_t id;		     /* the first of its tasks that is meant */
+};
+
+static void take_record(void *ctx, struct record *record)
+{
+	struct parent *parent = ctx;
+	uint64_t first = parent->edge->first, id = record->job.id;
+
+	if (parent->record && parent->record->job.id < id)
+		return;
+	parent->record = record;
+	parent->id = id > first ? id : first;
+}
+
+/* The first job that this one waits for and that has not ended. */
+static struct parent find_parent(struct daemon *daemon, uint64_t job)
+{
+	struct parent parent = {0};
+	size_t n;
+	const struct depend_edge *edges = depend_edges(daemon->depend, job, &n);
+
+	for (size_t i = 0; i < n && !parent.record; i++) {
+		parent.edge = &edges[i];
+		if (edges[i].open > 0)
+			record_walk(daemon, &(struct idrange){edges[i].first, edges[i].last},
+				    take_record, &parent);
+	}
+	return parent;
+}
+
+static void say_parent(const struct parent *parent, const struct why *why, json_t *sentences)
+{
+	_cleanup_(buf_finish) struct buf text = {0};
+
+	buf_printf(&text, "job %" PRIu64 " ", parent->id);
+	if (why->code == WHY_NOT_WAITING) {
+		buf_printf(&text, "is %s", job_state_name(parent->record->job.state));
+	} else {
+		buf_puts(&text, why->code == WHY_NEVER ? "will never start: " : "waits: ");
+		why_summary(why, &text);
+	}
+	add_sentence(sentences, buf_get(&text));
+}
+
+/* What those are doing for which a job waits: one that is held keeps a whole chain waiting. */
+static void say_chain(struct daemon *daemon, uint64_t job, int64_t now_ns, json_t *sentences)
+{
+	struct parent parent = find_parent(daemon, job);
+
+	for (int i = 0; parent.record && i < CHAIN_MAX; i++) {
+		struct why why;
+
+		sched_why(daemon->sched, &parent.record->job, now_ns, &why);
+		say_parent(&parent, &why, sentences);
+		if (why.code != WHY_DEPENDENCY)
+			return;
+		parent = find_parent(daemon, parent.record->job.id);
+	}
 }
 
 int api_why_reply(struct request_context *request)
@@ -179,6 +248,8 @@ int api_why_reply(struct request_context *request)
 		explain(daemon, record, now_ns, &why);
 	why_summary(&why, &summary);
 	why_sentences(daemon->sched, &why, daemon->depend, now_ns, add_sentence, sentences);
+	if (why.code == WHY_DEPENDENCY)
+		say_chain(daemon, request->id, now_ns, sentences);
 	if (why.code == WHY_NOT_WAITING)
 		say_state(record, sentences);
 	reply = json_pack("{s:I, s:O?, s:s, s:s, s:o, s:I}", "id", (json_int_t)request->id, "state",

@@ -128,6 +128,8 @@ void machine_drain(struct daemon *daemon, unsigned slot, uint32_t uid, const cha
 	_cleanup_(free_ptr) char *text =
 		xasprintf("by uid %" PRIu32 "%s%s", uid, reason[0] ? ": " : "", reason);
 
+	if (daemon->machine->slots[slot].drain_reason && !reason[0])
+		return; /* what is known of it is worth more than that it was said again */
 	set_drain(daemon, slot, uid, text);
 	machine_update_ledger(daemon);
 }

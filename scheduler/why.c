@@ -120,6 +120,7 @@ void sched_why(struct sched *sched, const struct job *job, int64_t now_ns, struc
 		.uid = job->uid,
 		.end_ns = time_add(now_ns, sched_estimate(job)),
 		.begin_ns = job->begin_ns,
+		.preempted = job->preempted,
 		.bound = sched_bound(sched, job),
 	};
 	int64_t shadow_ns;
@@ -281,7 +282,10 @@ static void tell_job(const struct teller *teller, const struct node *node, uint6
 	char span[32];
 
 	add_labels(&labels, node, slots);
-	if (holder->end_ns < TIME_NEVER && holder->end_ns > teller->now_ns)
+	if (holder->leaving)
+		tell(teller, "%s held by job %" PRIu64 ", which was told to end", buf_get(&labels),
+		     holder->job);
+	else if (holder->end_ns < TIME_NEVER && holder->end_ns > teller->now_ns)
 		tell(teller, "%s held by job %" PRIu64 ", for %s more at most (its time limit)",
 		     buf_get(&labels), holder->job,
 		     duration_show((holder->end_ns - teller->now_ns) / NS_PER_MS, span));
@@ -309,6 +313,8 @@ static void tell_holders(const struct teller *teller, const struct node *node, u
 
 		tell(teller, "%s is %s%s%s", gpu->label, gpu_condition_name(gpu->condition),
 		     gpu->reason[0] ? ": " : "", gpu->reason);
+		if (gpu->condition == GPU_DRAINED)
+			tell(teller, "\"tgpu resume %s\" puts %s back", gpu->label, gpu->label);
 	}
 }
 
@@ -379,20 +385,78 @@ static void tell_dependencies(const struct teller *teller, const struct depend *
 		     "start; cancel it, or change what it depends on (tgpu update --after)");
 }
 
+/* Some jobs by name, and how many there are. */
+#define NAMED_MAX 3
+
+struct names {
+	uint64_t n; /* jobs */
+	struct {
+		uint64_t first, last;
+	} named[NAMED_MAX];
+	size_t n_named;
+	uint64_t n_in_named; /* jobs */
+};
+
+static void name_jobs(struct names *names, uint64_t first, uint64_t n)
+{
+	if (names->n_named == NAMED_MAX)
+		return;
+	names->named[names->n_named].first = first;
+	names->named[names->n_named++].last = first + n - 1;
+	names->n_in_named += n;
+}
+
+/* "jobs 3, 5-7 and 40 others". */
+static void add_names(struct buf *out, const struct names *names)
+{
+	uint64_t others = names->n - names->n_in_named;
+
+	buf_printf(out, "job%s ", plural(names->n));
+	for (size_t i = 0; i < names->n_named; i++) {
+		bool last = i + 1 == names->n_named && others == 0;
+		uint64_t first = names->named[i].first, end = names->named[i].last;
+
+		buf_printf(out, "%s%" PRIu64, i == 0 ? "" : last ? " and " : ", ", first);
+		if (end > first)
+			buf_printf(out, "-%" PRIu64, end);
+	}
+	if (others > 0)
+		buf_printf(out, " and %" PRIu64 " other%s", others, plural(others));
+}
+
+static void add_users_running(const struct teller *teller, struct buf *out)
+{
+	struct names names = {0};
+	size_t n;
+	struct running *const *running = sched_running(teller->sched, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		if (running[i]->shape.user != teller->why->uid)
+			continue;
+		names.n++;
+		name_jobs(&names, running[i]->job, 1);
+	}
+	add_names(out, &names);
+}
+
 static void tell_limit(const struct teller *teller)
 {
 	const struct user_limits *limits = &sched_config(teller->sched)->user_limits;
+	const struct why *why = teller->why;
+	_cleanup_(buf_finish) struct buf running = {0};
 
-	if (teller->why->bound == SCHED_USER_JOBS)
+	add_users_running(teller, &running);
+	if (why->bound == SCHED_USER_JOBS)
 		tell(teller,
-		     "one user may have %u jobs running at a time (user_max_running), and "
-		     "its user has",
-		     limits->max_jobs);
-	else if (teller->why->bound == SCHED_USER_GPUS)
+		     "one user may have %u job%s running at a time (user_max_running), and "
+		     "uid %" PRIu32 " has: %s",
+		     limits->max_jobs, plural(limits->max_jobs), why->uid, buf_get(&running));
+	else if (why->bound == SCHED_USER_GPUS)
 		tell(teller,
-		     "one user may hold %u GPUs at a time (user_max_gpus), and with its %u "
-		     "it would be more",
-		     limits->max_gpus, teller->why->request.num_gpus);
+		     "one user may hold %u GPU%s at a time (user_max_gpus); uid %" PRIu32
+		     " has them by %s, and %u would be too many",
+		     limits->max_gpus, plural(limits->max_gpus), why->uid, buf_get(&running),
+		     why->request.num_gpus);
 	else
 		tell(teller, "as many tasks of its array run as may at a time");
 }
@@ -410,12 +474,83 @@ static void tell_advice(const struct teller *teller)
 		     plural(why->fewer_gpus));
 }
 
+/* Those who go first, in order. */
+struct ahead {
+	struct names names;
+	bool all;	  /* look at all of them, not only at those that are named */
+	uint64_t left;	  /* not looked at */
+	uint64_t endless; /* the last looked at that nobody knows the end of; 0: none */
+};
+
+static int add_ahead(void *ctx, const struct shape *shape, const struct waiting *waiting)
+{
+	struct ahead *ahead = ctx;
+	uint64_t n = waiting->n < ahead->left ? waiting->n : ahead->left;
+
+	(void)shape;
+	name_jobs(&ahead->names, waiting->key.id, n);
+	ahead->left -= n;
+	if (waiting->estimate_ns == TIME_NEVER)
+		ahead->endless = waiting->key.id;
+	return ahead->left == 0 || (!ahead->all && ahead->names.n_named == NAMED_MAX);
+}
+
+static void find_ahead(const struct teller *teller, struct ahead *ret_ahead)
+{
+	struct policy_order order = sched_order(teller->sched, teller->now_ns);
+
+	*ret_ahead = (struct ahead){
+		.names.n = teller->why->ahead,
+		.all = !teller->why->not_estimated,
+		.left = teller->why->ahead,
+	};
+	if (teller->why->ahead > 0)
+		queue_walk(teller->sched->queue, policy_compare, &order, add_ahead, ret_ahead);
+}
+
+static void tell_ahead(const struct teller *teller, const struct names *names)
+{
+	_cleanup_(buf_finish) struct buf text = {0};
+
+	if (names->n == 0)
+		return;
+	add_names(&text, names);
+	tell(teller, "%s go%s first", buf_get(&text), names->n == 1 ? "es" : "");
+}
+
+/* The first running job of which nobody knows when it will end; 0: none. */
+static uint64_t find_endless(const struct teller *teller)
+{
+	size_t n;
+	struct running *const *running = sched_running(teller->sched, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (running[i]->end_ns == TIME_NEVER)
+			return running[i]->job;
+	return 0;
+}
+
+static void tell_no_start(const struct teller *teller, const struct ahead *ahead)
+{
+	uint64_t endless = find_endless(teller);
+
+	if (teller->why->not_estimated)
+		tell(teller, "its start is not estimated, because too many jobs go first");
+	else if (endless || ahead->endless)
+		tell(teller,
+		     "its start cannot be estimated, because job %" PRIu64 ", which %s, has no "
+		     "time limit",
+		     endless ? endless : ahead->endless, endless ? "runs" : "goes first");
+}
+
 /* Of this very moment it only says that somebody is overdue: no promise to repeat. */
-static void tell_start(const struct teller *teller)
+static void tell_start(const struct teller *teller, const struct ahead *ahead)
 {
 	const struct why *why = teller->why;
 	char span[32];
 
+	if (why->start_ns == TIME_UNKNOWN && why->code != WHY_UNAVAILABLE)
+		tell_no_start(teller, ahead);
 	if (why->start_ns < teller->now_ns + NS_PER_MS)
 		return;
 	duration_show((why->start_ns - teller->now_ns) / NS_PER_MS, span);
@@ -478,6 +613,7 @@ void why_sentences(struct sched *sched, const struct why *why, const struct depe
 		   int64_t now_ns, void (*say)(void *ctx, const char *sentence), void *ctx)
 {
 	struct teller teller = {sched, why, now_ns, say, ctx};
+	struct ahead ahead;
 	char span[32];
 
 	switch (why->code) {
@@ -496,9 +632,11 @@ void why_sentences(struct sched *sched, const struct why *why, const struct depe
 	case WHY_WINDOW: tell_windows(&teller); break;
 	default: tell_shortage(&teller);
 	}
-	tell_start(&teller);
+	find_ahead(&teller, &ahead);
+	tell_ahead(&teller, &ahead.names);
+	tell_start(&teller, &ahead);
 	tell_advice(&teller);
-	if (why->ahead > 0)
-		tell(&teller, "%zu waiting job%s go%s first", why->ahead, plural(why->ahead),
-		     why->ahead == 1 ? "es" : "");
+	if (why->preempted > 0)
+		tell(&teller, "has made room for others %u time%s, and stands in line as before",
+		     why->preempted, plural(why->preempted));
 }

@@ -49,6 +49,8 @@ struct why {
 	uint64_t head;	     /* the job that holds the reservation; 0: none */
 	int64_t begin_ns;    /* WHY_BEGIN */
 	int64_t start_ns;    /* estimated start; TIME_UNKNOWN */
+	bool not_estimated;  /* for the caller to set: it stands too far back for an estimate */
+	uint32_t preempted;  /* how often it has made room for others */
 	uint32_t fewer_gpus; /* with so many it would start now; 0: no number helps */
 	int64_t shorter_ns;  /* with a time limit of so much it would start now; 0: none helps */
 };

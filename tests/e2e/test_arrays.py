@@ -334,3 +334,21 @@ def test_held_jobs_can_be_listed(tgpu_factory):
     assert [entry["id"] for entry in entries(tgpu, "state=held&order=newest")] == [array, held]
     assert tgpu.cli("release", "--state", "held").returncode == 0
     assert entries(tgpu, "state=held") == []
+
+
+def test_why_follows_a_chain(tgpu_factory):
+    """The end of it is what can be done something about."""
+    tgpu = tgpu_factory(gpus="simulated:1")
+    array = tgpu.submit("--array", "0-2", "--hold", "--gpus", "1", "--", "true")
+    middle = tgpu.submit("--after", f"afterany:{array + 1}", "--", "true")
+    last = tgpu.submit("--after", "last", "--", "true")
+    why = tgpu.cli("why", str(last)).stdout
+    assert f"waits for job {middle} to finish with exit code 0" in why
+    assert f"job {middle} waits: after other jobs" in why
+    assert f"job {array + 1} waits: held" in why
+    failed = tgpu.submit("--", "false")
+    tgpu.wait(failed)
+    said = tgpu.cli("submit", "--after", str(failed), "--", "true").stdout
+    assert "will never start" in said
+    after = tgpu.submit("--after", "last", "--", "true")
+    assert f"job {after - 1} will never start" in tgpu.cli("why", str(after)).stdout

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What people do to jobs and GPUs: requeue, update, retries, unique, hold, drain; and what jobs see of it."""
+import os
+import pwd
 import sqlite3
 import time
 
@@ -131,6 +133,10 @@ def test_a_drained_gpu_takes_no_job_until_it_is_resumed(tgpu_factory):
     tgpu.wait_for_log(running, "up")
     done = tgpu.cli("drain", "all", "--reason", "new fan")
     assert done.returncode == 0 and f"job {running} goes on" in done.stdout
+    who = pwd.getpwuid(os.geteuid()).pw_name
+    assert f"drained (by {who}: new fan)" in done.stdout
+    assert f"drained (by {who}: new fan)" in tgpu.cli("drain", "1").stdout, "nothing said is nothing forgotten"
+    assert f"drained (by {who}: new fan)" in tgpu.cli("gpus").stdout
     waiting = tgpu.submit("--gpus", "1", "--", "true")
     assert "new fan" in tgpu.cli("why", str(waiting)).stdout
     tgpu.kill9()

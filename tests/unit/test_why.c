@@ -82,8 +82,9 @@ static void test_resources_and_order(void **state)
 	       "with 3 GPUs it would start now\n");
 	expect(sched, &next, 11, WHY_ORDER, "after job 3",
 	       "would fit now, but would delay job 3, which goes first\n"
-	       "with a time limit of 50s or less it would start now\n"
-	       "1 waiting job goes first\n");
+	       "job 3 goes first\n"
+	       "its start cannot be estimated, because job 3, which goes first, has no time limit\n"
+	       "with a time limit of 50s or less it would start now\n");
 	expect(sched, &head, 62, WHY_RESOURCES, "needs 4 GPUs, 3 free",
 	       "needs 4 GPUs on one node; 3 of 4 suitable ones are free on node0\n"
 	       "gpu0 is held by job 1, which is past its time limit\n"
@@ -113,7 +114,9 @@ static void test_strict_order_promises_no_passing(void **state)
 	pass(sched, 1);
 	expect(sched, &next, 2, WHY_ORDER, "after job 2",
 	       "would fit now, but job 2 goes first, and no job passes another (backfill is off)\n"
-	       "1 waiting job goes first\n");
+	       "job 2 goes first\n"
+	       "its start cannot be estimated, because job 2, which goes first, has no time "
+	       "limit\n");
 	sched_destroy(sched);
 }
 
@@ -153,16 +156,19 @@ static void test_cpus_memory_and_types(void **state)
 	pass(sched, 1);
 	job.request.cpus = 2;
 	expect(sched, &job, 1, WHY_RESOURCES, "needs 2 CPUs, 1 free",
-	       "needs 2 CPUs; 1 of 8 are free on node0\n");
+	       "needs 2 CPUs; 1 of 8 are free on node0\n"
+	       "its start cannot be estimated, because job 1, which runs, has no time limit\n");
 	job.request.cpus = 1;
 	job.request.mem_bytes = UINT64_C(5) << 30;
 	expect(sched, &job, 1, WHY_RESOURCES, "needs more memory than 4G",
-	       "needs 5G of memory; 4G of 16G are free on node0\n");
+	       "needs 5G of memory; 4G of 16G are free on node0\n"
+	       "its start cannot be estimated, because job 1, which runs, has no time limit\n");
 	job.request = (struct request){.num_gpus = 2,
 				       .gpu_type = ledger_intern_type(sched_ledger(sched), "v100")};
 	expect(sched, &job, 1, WHY_RESOURCES, "needs 2 GPUs, 1 free",
 	       "needs 2 GPUs of type 'v100' on one node; 1 of 2 suitable ones are free on node0\n"
 	       "gpu0 is held by job 1, which has no time limit\n"
+	       "its start cannot be estimated, because job 1, which runs, has no time limit\n"
 	       "with 1 GPU it would start now\n");
 	sched_destroy(sched);
 }
