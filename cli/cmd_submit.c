@@ -35,6 +35,12 @@ static void add_place(struct buf *line, const json_t *job)
 	const char *reason = field_text(json_object_get(job, "reason"), "text");
 	char time[32];
 
+	if (STREQ(field_text(json_object_get(job, "reason"), "code"), "never")) {
+		buf_printf(line,
+			   ", but it will never start: a job that it depends on did not end as "
+			   "it was to");
+		return;
+	}
 	if (begin_ms > now_ms) {
 		buf_printf(line, ", not before %s", format_time(begin_ms, now_ms, time));
 		return;

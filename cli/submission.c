@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/selector.h"
 #include "common/clock.h"
 #include "common/jobfile.h"
 #include "common/utf8.h"
@@ -114,23 +115,14 @@ static int take_surroundings(struct jobspec *spec, struct err *err)
 	return 0;
 }
 
-static int read_job_file(const char *path, char **ret_text, size_t *ret_len, struct err *err)
+/* "python train.py --lr 3", as far as it fits into a sentence. Owned by the caller. */
+static char *join_words(char *const *words, size_t n)
 {
-	bool is_stdin = STREQ(path, "-");
-	int r;
+	struct buf text = {0};
 
-	r = is_stdin ? read_all(STDIN_FILENO, JOBFILE_MAX, ret_text, ret_len)
-		     : read_file(path, JOBFILE_MAX, ret_text, ret_len);
-	if (r == -ENOENT)
-		return err_set(err, -EINVAL,
-			       "there is no job file \"%.100s\"; a command goes after \"--\": "
-			       "tgpu submit -- %.60s",
-			       path, path);
-	if (r == -EFBIG)
-		return err_set(err, -EINVAL, "%.100s has more than %u bytes", path, JOBFILE_MAX);
-	if (r < 0)
-		return err_set(err, -EINVAL, "cannot read %.100s: %s", path, strerror(-r));
-	return 0;
+	for (size_t i = 0; i < n && text.len < 200; i++)
+		buf_printf(&text, "%s%.200s", i > 0 ? " " : "", words[i]);
+	return buf_take(&text);
 }
 
 static bool is_yaml(const char *path)
@@ -140,13 +132,49 @@ static bool is_yaml(const char *path)
 	return dot && (STREQ(dot, ".yaml") || STREQ(dot, ".yml"));
 }
 
+/* A word that is no file: a slip in its name, or a command without the dashes before it. */
+static int refuse_missing(char *const *words, size_t n, struct err *err)
+{
+	_cleanup_(free_ptr) char *command = join_words(words, n);
+
+	if (is_yaml(words[0]) || strchr(words[0], '/'))
+		return err_set(err, -EINVAL, "there is no job file \"%.200s\"", words[0]);
+	if (n > 1 && STREQ(words[1], "--"))
+		return err_set(
+			err, -EINVAL,
+			"\"%.100s\" before \"--\" is neither an option, nor the value of one, "
+			"nor a job file; leave it out",
+			words[0]);
+	return err_set(err, -EINVAL,
+		       "there is no job file \"%.100s\"; a command goes after \"--\": -- %s",
+		       words[0], command);
+}
+
+static int read_job_file(char *const *words, size_t n, char **ret_text, size_t *ret_len,
+			 struct err *err)
+{
+	const char *path = words[0];
+	bool is_stdin = STREQ(path, "-");
+	int r;
+
+	r = is_stdin ? read_all(STDIN_FILENO, JOBFILE_MAX, ret_text, ret_len)
+		     : read_file(path, JOBFILE_MAX, ret_text, ret_len);
+	if (r == -ENOENT)
+		return refuse_missing(words, n, err);
+	if (r == -EFBIG)
+		return err_set(err, -EINVAL, "%.100s has more than %u bytes", path, JOBFILE_MAX);
+	if (r < 0)
+		return err_set(err, -EINVAL, "cannot read %.100s: %s", path, strerror(-r));
+	return 0;
+}
+
 static int parse_job_file(struct jobspec *spec, char *const *words, size_t n, int64_t now_ns,
 			  struct err *err)
 {
 	_cleanup_(free_ptr) char *text = NULL;
 	const char *path = words[0];
 	size_t len;
-	int r = read_job_file(path, &text, &len, err);
+	int r = read_job_file(words, n, &text, &len, err);
 
 	if (r < 0)
 		return r;
@@ -170,14 +198,49 @@ static int parse_job_file(struct jobspec *spec, char *const *words, size_t n, in
 	return n > 1 ? jobspec_set_command_words(spec, words + 1, n - 1, err) : 0;
 }
 
-static int apply_options(struct jobspec *spec, const struct options *options, int64_t now_ns,
-			 struct err *err)
+/* The ids of the caller's newest job, or of all tasks of the newest array. Connects. */
+static int find_last(struct client *client, char **ret_ids, struct err *err)
+{
+	_cleanup_(selector_finish) struct selector selector = {.last = true, .uid = -1};
+	int r = client_open(client, CLIENT_START, err);
+
+	if (r == 0)
+		r = selector_find_last(&selector, client, err);
+	if (r < 0)
+		return err_wrap(err, "after");
+	*ret_ids = idset_format(&selector.ids);
+	return 0;
+}
+
+/* "last" is a matter of the command line: what a job depends on is told by ids. */
+static int apply_after(struct jobspec *spec, const struct option_value *value,
+		       struct client *client, int64_t now_ns, struct err *err)
+{
+	static const char word[] = "last";
+	size_t len = strlen(value->text), at = len - strlen(word);
+	_cleanup_(free_ptr) char *ids = NULL, *text = NULL;
+	int r;
+
+	if (len < strlen(word) || !STREQ(value->text + at, word) ||
+	    (at > 0 && !strchr(":,", value->text[at - 1])))
+		return jobspec_set_text(spec, value->desc->field, value->text, now_ns, err);
+	r = find_last(client, &ids, err);
+	if (r < 0)
+		return r;
+	text = xasprintf("%.*s%s", (int)at, value->text, ids);
+	return jobspec_set_text(spec, value->desc->field, text, now_ns, err);
+}
+
+static int apply_options(struct jobspec *spec, const struct options *options, struct client *client,
+			 int64_t now_ns, struct err *err)
 {
 	for (size_t i = 0; i < options->n_values; i++) {
 		const struct option_value *value = &options->values[i];
 		int r = 0;
 
-		if (value->desc->field)
+		if (value->desc->field && STREQ(value->desc->field->key, "after"))
+			r = apply_after(spec, value, client, now_ns, err);
+		else if (value->desc->field)
 			r = jobspec_set_text(spec, value->desc->field, value->text, now_ns, err);
 		if (r < 0)
 			return r;
@@ -185,10 +248,41 @@ static int apply_options(struct jobspec *spec, const struct options *options, in
 	return 0;
 }
 
-static int build(struct jobspec *spec, const struct options *options, struct err *err)
+/* A variable's setting before a command, "A=1"? Only a shell knows what that means. */
+static bool is_setting(const char *word)
+{
+	size_t len =
+		strspn(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789");
+
+	return len > 0 && word[len] == '=';
+}
+
+/* What only a shell understands would be taken for the name of a program, and fail later. */
+static int check_program(char *const *words, size_t n, struct err *err)
+{
+	_cleanup_(free_ptr) char *command = join_words(words, n);
+
+	if (jobspec_shell_word(words[0]) || access(words[0], X_OK) == 0)
+		return 0;
+	if (is_setting(words[0]))
+		return err_set(
+			err, -EINVAL,
+			"command: %.100s is no program; set a variable by \"--env %.100s\", or "
+			"have a shell do it: cmd=\"%s\"",
+			words[0], words[0], command);
+	if (strpbrk(words[0], " \t\n;|&<>") && words[0][0] != '/' && words[0][0] != '.')
+		return err_set(err, -EINVAL,
+			       "command: \"%.100s\" is no program; leave out the quotes, or have a "
+			       "shell run it: cmd=\"%s\"",
+			       words[0], command);
+	return 0;
+}
+
+static int build(struct jobspec *spec, const struct options *options, struct client *client,
+		 struct err *err)
 {
 	int64_t now_ns = clock_wall_ns();
-	bool is_file = options->n_plain > 0 && strncmp(options->words[0], "cmd=", 4) != 0;
+	bool is_file = options->n_plain > 0 && !jobspec_shell_word(options->words[0]);
 	int r = take_surroundings(spec, err);
 
 	if (r < 0)
@@ -196,10 +290,44 @@ static int build(struct jobspec *spec, const struct options *options, struct err
 	if (is_file)
 		r = parse_job_file(spec, options->words, options->n_words, now_ns, err);
 	else if (options->n_words > 0)
+		r = check_program(options->words, options->n_words, err);
+	if (r == 0 && !is_file && options->n_words > 0)
 		r = jobspec_set_command_words(spec, options->words, options->n_words, err);
 	if (r == 0)
-		r = apply_options(spec, options, now_ns, err);
+		r = apply_options(spec, options, client, now_ns, err);
 	return r < 0 ? r : jobspec_validate(spec, err);
+}
+
+/* A place that does not exist may be made before the job starts, so this is no refusal. */
+static void warn_if_missing(const char *what, const char *dir)
+{
+	char sentence[256];
+
+	if (access(dir, F_OK) == 0 || errno != ENOENT)
+		return;
+	snprintf(sentence, sizeof(sentence), "%s: there is no directory %.160s (yet)", what, dir);
+	warn(NULL, sentence);
+}
+
+/* The directory that a log is to be in, unless its name depends on the job. */
+static void warn_of_log(const struct jobspec *spec, const char *what, const char *pattern)
+{
+	const char *slash = pattern ? strrchr(pattern, '/') : NULL;
+	_cleanup_(free_ptr) char *dir = NULL;
+
+	if (!slash || slash == pattern)
+		return;
+	dir = xasprintf("%s%s%.*s", pattern[0] == '/' ? "" : spec->cwd,
+			pattern[0] == '/' ? "" : "/", (int)(slash - pattern), pattern);
+	if (!strchr(dir, '%'))
+		warn_if_missing(what, dir);
+}
+
+static void warn_of_places(const struct jobspec *spec)
+{
+	warn_if_missing("chdir", spec->cwd);
+	warn_of_log(spec, "output", spec->output);
+	warn_of_log(spec, "error", spec->error);
 }
 
 static int make_key(char key[2 * KEY_BYTES + 1], struct err *err)
@@ -222,13 +350,14 @@ int submission_send(struct client *client, const struct options *options, json_t
 	int r;
 
 	jobspec_init(&spec);
-	r = build(&spec, options, err);
+	r = build(&spec, options, client, err);
 	if (r == 0)
 		r = make_key(key, err);
-	if (r == 0)
+	if (r == 0 && !client->socket)
 		r = client_open(client, CLIENT_START, err);
 	if (r < 0)
 		return r;
+	warn_of_places(&spec);
 	body = jobspec_to_json(&spec);
 	return client_call(client, "POST", "/v1/jobs", key, body, ret_job, err);
 }

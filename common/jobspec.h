@@ -135,9 +135,12 @@ int jobspec_set_text(struct jobspec *spec, const struct jobspec_field *field, co
 int jobspec_events_parse(const char *text, uint32_t *ret_events);
 const char *jobspec_events_format(uint32_t events, char buf[32]);
 
+/* The string for a shell in a word "cmd=..." or "command=...", borrowed; NULL: it is none. */
+const char *jobspec_shell_word(const char *word);
+
 /*
- * Set the command from words of a command line: one word "cmd=..." is a shell string. Where a
- * script is set already, the words are its arguments.
+ * Set the command from words of a command line: one such word is a shell string. Where a script is
+ * set already, the words are its arguments.
  */
 int jobspec_set_command_words(struct jobspec *spec, char *const *words, size_t n, struct err *err);
 

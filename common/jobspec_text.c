@@ -103,19 +103,27 @@ static int set_words(struct jobspec *spec, const struct jobspec_field *field, ch
 	return 0;
 }
 
+const char *jobspec_shell_word(const char *word)
+{
+	if (strncmp(word, "cmd=", 4) == 0)
+		return word + 4;
+	return strncmp(word, "command=", 8) == 0 ? word + 8 : NULL;
+}
+
 int jobspec_set_command_words(struct jobspec *spec, char *const *words, size_t n, struct err *err)
 {
 	const struct jobspec_field *field = jobspec_field_by_key("command");
+	const char *shell = n > 0 ? jobspec_shell_word(words[0]) : NULL;
 
 	if (spec->script)
 		return set_words(spec, &jobspec_args_field, words, n, err);
-	if (n > 0 && strncmp(words[0], "cmd=", 4) == 0) {
+	if (shell) {
 		if (n > 1)
 			return jobspec_refuse(field, words[1],
 					      "follows cmd=..., which is a whole command; put both "
 					      "into one pair of quotes",
 					      err);
-		return jobspec_put_shell(spec, words[0] + 4, strlen(words[0] + 4), err);
+		return jobspec_put_shell(spec, shell, strlen(shell), err);
 	}
 	if (n > 0 && words[0][0] == '\0')
 		return jobspec_refuse(field, words[0], "is no program", err);

@@ -60,6 +60,12 @@ def test_every_verb_has_help(tgpu_factory, verb):
     (["submit", "--priority", "5000", "--", "true"], 2, "priority"),
     (["submit", "--time", "soon", "--", "true"], 2, "time_limit"),
     (["submit", "no-such-file"], 2, "no job file"),
+    (["submit", "no-such.yaml"], 2, 'there is no job file "no-such.yaml"\n'),
+    (["submit", "--gpus", "2", "python", "train.py", "--lr", "3"], 2, 'goes after "--": -- python train.py --lr 3'),
+    (["submit", "--unique", "name", "--", "true"], 2, '"name" before "--" is neither an option'),
+    (["submit", "--", "a && b"], 2, 'cmd="a && b"'),
+    (["submit", "--", "A=1", "python", "x.py"], 2, '"--env A=1"'),
+    (["submit", "--after", "last", "--", "true"], 4, "after: last: you have no job yet"),
     (["submit", "/etc/passwd"], 2, "neither YAML"),
     (["submit", "--gpus", "3", "--", "true"], 1, "largest node has 2"),
     (["list", "--limit", "0"], 2, "--limit"),
@@ -357,3 +363,35 @@ def test_simulated_gpus_say_so(tgpu_factory):
     assert "simulated" in tgpu.cli("show", "last").stdout
     assert "simulated" in tgpu.cli("daemon", "status").stdout
     assert "simulated" in tgpu.cli("doctor", env={"TGPU_GPUS": "simulated:4"}).stdout
+
+
+def test_a_command_may_be_spelled_out(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    job = tgpu.submit("--", "command=echo $((2 + 3))")
+    assert tgpu.wait(job)["state"] == "finished"
+    assert tgpu.log_of(job) == "5\n"
+
+
+def test_a_place_that_does_not_exist_is_told_at_once(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    done = tgpu.cli("submit", "--hold", "--chdir", "/no/such", "--output", "logs/%j.log", "--error", "%x/log", "--", "true")
+    assert done.returncode == 0
+    assert "chdir: there is no directory /no/such (yet)" in done.stderr
+    assert "output: there is no directory /no/such/logs (yet)" in done.stderr
+    assert "error" not in done.stderr
+
+
+def test_who_goes_first_is_named(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    first = tgpu.submit("--gpus", "1", "--", "sleep", "1000")
+    tgpu.wait_for_state(first, "running")
+    array = tgpu.submit("--gpus", "1", "--array", "1-3", "--", "true")
+    for _ in range(3):
+        last = tgpu.submit("--gpus", "1", "--time", "1h", "--", "true")
+    why = tgpu.cli("why", str(last)).stdout
+    assert f"jobs {array}-{array + 2}, {array + 3} and {array + 4} go first" in why
+    assert f"its start cannot be estimated, because job {first}, which runs, has no time limit" in why
+    assert tgpu.cli("drain", "0").returncode == 0
+    assert tgpu.cli("cancel", "--now", str(first)).returncode == 0
+    tgpu.wait(first)
+    assert '"tgpu resume gpu0" puts gpu0 back' in tgpu.cli("why", str(array)).stdout
