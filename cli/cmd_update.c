@@ -25,8 +25,8 @@ static int changes(const struct options *opts, json_t *set, struct err *err)
 	jobspec_init(&spec);
 	for (size_t i = 0; i < opts->n_values; i++) {
 		const struct option_value *value = &opts->values[i];
-		int r = value->desc->field ? jobspec_set_text(&spec, value->desc->field,
-							      value->text, now_ns, err)
+		int r = value->desc->field ? jobspec_set_option(&spec, value->desc->field,
+								value->text, now_ns, err)
 					   : 0;
 
 		if (r < 0)

@@ -223,12 +223,12 @@ static int apply_after(struct jobspec *spec, const struct option_value *value,
 
 	if (len < strlen(word) || !STREQ(value->text + at, word) ||
 	    (at > 0 && !strchr(":,", value->text[at - 1])))
-		return jobspec_set_text(spec, value->desc->field, value->text, now_ns, err);
+		return jobspec_set_option(spec, value->desc->field, value->text, now_ns, err);
 	r = find_last(client, &ids, err);
 	if (r < 0)
 		return r;
 	text = xasprintf("%.*s%s", (int)at, value->text, ids);
-	return jobspec_set_text(spec, value->desc->field, text, now_ns, err);
+	return jobspec_set_option(spec, value->desc->field, text, now_ns, err);
 }
 
 static int apply_options(struct jobspec *spec, const struct options *options, struct client *client,
@@ -241,7 +241,7 @@ static int apply_options(struct jobspec *spec, const struct options *options, st
 		if (value->desc->field && STREQ(value->desc->field->key, "after"))
 			r = apply_after(spec, value, client, now_ns, err);
 		else if (value->desc->field)
-			r = jobspec_set_text(spec, value->desc->field, value->text, now_ns, err);
+			r = jobspec_set_option(spec, value->desc->field, value->text, now_ns, err);
 		if (r < 0)
 			return r;
 	}

@@ -228,7 +228,7 @@ static int apply_tgpu(const struct reader *reader, const struct words *words, si
 		return r;
 	if (!option->value)
 		option->value = no ? "false" : "true";
-	return jobspec_set_text(reader->spec, field, option->value, reader->now_ns, err);
+	return jobspec_set_option(reader->spec, field, option->value, reader->now_ns, err);
 }
 
 static int apply_sbatch(const struct reader *reader, const struct words *words, size_t *at,

@@ -131,6 +131,10 @@ int jobspec_refuse_key(const char *key, struct err *err);
 int jobspec_set_text(struct jobspec *spec, const struct jobspec_field *field, const char *text,
 		     int64_t now_ns, struct err *err);
 
+/* The same for the option of the field (which has one), by whose name the sentence calls it. */
+int jobspec_set_option(struct jobspec *spec, const struct jobspec_field *field, const char *text,
+		       int64_t now_ns, struct err *err);
+
 /* A list of events as text, "start,end", and back: 0, or -EINVAL. */
 int jobspec_events_parse(const char *text, uint32_t *ret_events);
 const char *jobspec_events_format(uint32_t events, char buf[32]);

@@ -85,9 +85,20 @@ int jobspec_set_text(struct jobspec *spec, const struct jobspec_field *field, co
 	case JOBSPEC_ENV: return set_env(spec, field, text, err);
 	case JOBSPEC_STRING: break;
 	}
-	if (STREQ(field->key, "cwd"))
+	if (field->offset == offsetof(struct jobspec, cwd))
 		return set_cwd(spec, field, text, err);
 	return jobspec_put_string(spec, field, text, strlen(text), err);
+}
+
+int jobspec_set_option(struct jobspec *spec, const struct jobspec_field *field, const char *text,
+		       int64_t now_ns, struct err *err)
+{
+	struct jobspec_field option = *field;
+	char spelled[64];
+
+	snprintf(spelled, sizeof(spelled), "--%s", field->option);
+	option.key = spelled;
+	return jobspec_set_text(spec, &option, text, now_ns, err);
 }
 
 static int set_words(struct jobspec *spec, const struct jobspec_field *field, char *const *words,

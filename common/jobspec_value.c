@@ -47,8 +47,9 @@ int jobspec_refuse(const struct jobspec_field *field, const char *text, const ch
 {
 	char quoted[UTF8_QUOTE_SIZE];
 
-	return err_set(err, -EINVAL, "%s: %s %s; write for example %s: %s", field->key,
-		       utf8_quote(text, quoted), what, field->key, field->example);
+	return err_set(err, -EINVAL, "%s: %s %s; write for example %s%s %s", field->key,
+		       utf8_quote(text, quoted), what, field->key, field->key[0] == '-' ? "" : ":",
+		       field->example);
 }
 
 int jobspec_put_integer(struct jobspec *spec, const struct jobspec_field *field, int64_t value,
