@@ -167,6 +167,10 @@ char *cgroup_leaf_create(const char *base, uint64_t job, uint32_t attempt, uint6
 		if (mkdir(leaf, 0755) < 0) {
 			if (errno == EEXIST)
 				continue; /* left over by a reused id; never enter a used one */
+			if (errno == ENOENT && mkdir(base, 0755) == 0) {
+				enable_controllers(base);
+				continue;
+			}
 			return NULL;
 		}
 		snprintf(limit, sizeof(limit), "%" PRIu64, mem_bytes);

@@ -17,10 +17,11 @@
  */
 char *cgroup_base_create(const char *key, char *text, size_t size);
 
-/* Remove the base if no leaf is left in it. */
+/* Remove the base if no leaf is left in it: the daemon when it stops, and runners that outlive it.
+ */
 void cgroup_base_remove(const char *base);
 
-/* Make a fresh leaf for an attempt; mem_bytes limits its memory where the controller is there (0:
+/* Make a fresh leaf for an attempt, and the base where one that outlived a daemon has removed it; mem_bytes limits its memory where the controller is there (0:
  * no limit). An owned directory, NULL when it cannot be made. */
 char *cgroup_leaf_create(const char *base, uint64_t job, uint32_t attempt, uint64_t mem_bytes);
 

@@ -181,5 +181,7 @@ int main(void)
 	run(&launch, leaf, signal_fd, &status);
 	record_status(&launch, &status);
 	remove_leaf(&launch, leaf);
+	if (leaf && record_is_alone(&launch))
+		cgroup_base_remove(launch.cgroup);
 	return 0;
 }

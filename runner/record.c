@@ -21,21 +21,40 @@
 #define RETRY_S	  1  /* between two tries to write the status */
 #define LOG_EVERY 60 /* tries; the log may well be on the same disk */
 
-static void hint(const struct launch *launch, const char *file)
+/* A socket to the daemon; -1: nobody is there. */
+static int connect_to_daemon(const struct launch *launch)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	_cleanup_(close_fd) int fd = -1;
-	char text[128];
 
 	if (!launch->hint_socket || strlen(launch->hint_socket) >= sizeof(address.sun_path))
-		return;
+		return -1;
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return;
+		return -1;
 	memcpy(address.sun_path, launch->hint_socket, strlen(launch->hint_socket) + 1);
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return -1;
+	return TAKE_FD(fd);
+}
+
+static void hint(const struct launch *launch, const char *file)
+{
+	_cleanup_(close_fd) int fd = connect_to_daemon(launch);
+	char text[128];
+
+	if (fd < 0)
+		return;
 	snprintf(text, sizeof(text), "%" PRIu64 " %" PRIu32 " %s", launch->job, launch->attempt,
 		 file);
-	(void)sendto(fd, text, strlen(text), 0, (struct sockaddr *)&address, sizeof(address));
+	(void)send(fd, text, strlen(text), MSG_NOSIGNAL);
+}
+
+bool record_is_alone(const struct launch *launch)
+{
+	_cleanup_(close_fd) int fd = connect_to_daemon(launch);
+
+	return fd < 0;
 }
 
 int record_runner(const struct launch *launch, char *leaf)

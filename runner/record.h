@@ -13,3 +13,6 @@ void record_started(const struct launch *launch, pid_t pid, int64_t start_ns);
 /* Say how it ended. Returns when that is on disk, however long a full disk takes, or when the
  * attempt's directory is gone. */
 void record_status(const struct launch *launch, const struct launch_status *status);
+
+/* Is no daemon there that would take a hint? */
+bool record_is_alone(const struct launch *launch);

@@ -236,7 +236,8 @@ class Tgpu:
         for pid in left:
             wrong.append(f"left over: pid {pid}")
             os.kill(pid, signal.SIGKILL)
-        if base and os.path.isdir(base):  # a runner outlived the daemon for a moment
+        if base and os.path.isdir(base):
+            wrong.append(f"left over: {base}")
             for leaf in pathlib.Path(base).iterdir():
                 if leaf.is_dir():
                     leaf.rmdir()

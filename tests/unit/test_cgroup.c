@@ -148,6 +148,20 @@ static void test_leaves_are_fresh(void **state)
 	assert_int_equal(cgroup_leaf_remove(second), 0); /* gone is as good */
 }
 
+static void test_a_base_that_is_gone_is_made_again(void **state)
+{
+	_cleanup_(free_ptr) char *leaf = NULL;
+
+	(void)state;
+	if (!base)
+		skip();
+	cgroup_base_remove(base); /* as the last runner of a daemon that is gone does */
+	assert_int_not_equal(access(base, F_OK), 0);
+	leaf = cgroup_leaf_create(base, 12, 3, 0);
+	assert_non_null(leaf);
+	assert_int_equal(cgroup_leaf_remove(leaf), 0);
+}
+
 static void test_killing_reaches_every_session(void **state)
 {
 	_cleanup_(free_ptr) char *leaf = NULL;
@@ -323,6 +337,7 @@ int main(void)
 		IN_BASE(test_there_is_always_a_sentence),
 		IN_BASE(test_base_is_made_once),
 		IN_BASE(test_leaves_are_fresh),
+		IN_BASE(test_a_base_that_is_gone_is_made_again),
 		IN_BASE(test_killing_reaches_every_session),
 		IN_BASE(test_groups_within_are_killed_and_removed),
 		cmocka_unit_test(test_usage_is_read),
