@@ -156,13 +156,17 @@ void cgroup_base_remove(const char *base)
 	rmdir(base);
 }
 
+static char *leaf_name(const char *base, uint64_t job, uint32_t attempt, int try)
+{
+	return xasprintf("%s/%" PRIu64 ".%" PRIu32 ".%d", base, job, attempt, try);
+}
+
 char *cgroup_leaf_create(const char *base, uint64_t job, uint32_t attempt, uint64_t mem_bytes)
 {
 	char limit[32];
 
 	for (int i = 0; i < LEAF_TRIES; i++) {
-		_cleanup_(free_ptr) char *leaf =
-			xasprintf("%s/%" PRIu64 ".%" PRIu32 ".%d", base, job, attempt, i);
+		_cleanup_(free_ptr) char *leaf = leaf_name(base, job, attempt, i);
 
 		if (mkdir(leaf, 0755) < 0) {
 			if (errno == EEXIST)
@@ -251,6 +255,17 @@ int cgroup_leaf_remove(const char *leaf)
 {
 	for_each_child(leaf, remove_group);
 	return rmdir(leaf) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+void cgroup_leaf_remove_of(const char *base, uint64_t job, uint32_t attempt)
+{
+	int r = 0;
+
+	for (int i = 0; i < LEAF_TRIES && r == 0; i++) {
+		_cleanup_(free_ptr) char *leaf = leaf_name(base, job, attempt, i);
+
+		r = access(leaf, F_OK) < 0 ? -errno : cgroup_leaf_remove(leaf);
+	}
 }
 
 void cgroup_leaf_usage(const char *leaf, struct cgroup_usage *ret_usage)

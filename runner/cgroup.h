@@ -37,6 +37,9 @@ bool cgroup_leaf_is_populated(const char *leaf);
 /* Remove the leaf, and groups the job made in it. Retries are the caller's: 0 or -errno. */
 int cgroup_leaf_remove(const char *leaf);
 
+/* The same for the leaf of an attempt whose runner died before it could say which that is. */
+void cgroup_leaf_remove_of(const char *base, uint64_t job, uint32_t attempt);
+
 /* What the leaf has used; -1 where it cannot tell. */
 struct cgroup_usage {
 	int64_t cpu_ns;

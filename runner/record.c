@@ -10,6 +10,7 @@
  */
 #include "runner/record.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -21,20 +22,20 @@
 #define RETRY_S	  1  /* between two tries to write the status */
 #define LOG_EVERY 60 /* tries; the log may well be on the same disk */
 
-/* A socket to the daemon; -1: nobody is there. */
+/* A socket to the daemon, or -errno. */
 static int connect_to_daemon(const struct launch *launch)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	_cleanup_(close_fd) int fd = -1;
 
 	if (!launch->hint_socket || strlen(launch->hint_socket) >= sizeof(address.sun_path))
-		return -1;
+		return -EINVAL;
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return -1;
+		return -errno;
 	memcpy(address.sun_path, launch->hint_socket, strlen(launch->hint_socket) + 1);
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return -1;
+		return -errno;
 	return TAKE_FD(fd);
 }
 
@@ -54,7 +55,7 @@ bool record_is_alone(const struct launch *launch)
 {
 	_cleanup_(close_fd) int fd = connect_to_daemon(launch);
 
-	return fd < 0;
+	return fd == -ENOENT || fd == -ECONNREFUSED;
 }
 
 int record_runner(const struct launch *launch, char *leaf)

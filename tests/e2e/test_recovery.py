@@ -125,11 +125,14 @@ def test_another_boot(tgpu_factory, requeue):
     waiting = tgpu.submit("--gpus", "4", "--", "true")
     tgpu.wait_for_state(job, "running")
     runner = runner_pid(tgpu, job)
+    base = tgpu.api("GET", "/v1/status")[1]["cgroup"]
     tgpu.kill9()
     children = pathlib.Path(f"/proc/{runner}/task/{runner}/children").read_text().split()
     for pid in [runner, *map(int, children)]:
         os.kill(pid, signal.SIGKILL)
         wait_gone(pid)
+    if base:
+        pathlib.Path(base, f"{job}.1.0").rmdir()
     with sqlite3.connect(tgpu.state / "tgpu.db") as db:
         db.execute("UPDATE job SET boot_id = '00000000-0000-0000-0000-000000000000'")
     db.close()
