@@ -12,7 +12,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -23,6 +22,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "daemon/arguments.h"
 #include "daemon/check_store.h"
 #include "daemon/daemon.h"
 #include "daemon/history.h"
@@ -38,70 +38,9 @@
 #include "daemon/window.h"
 #include "runner/cgroup.h"
 
+#define EXIT_USAGE 2 /* the command line is wrong */
 #define FIRST_LOOK_MS \
 	15000 /* how long the first probe may take before the daemon goes on without it */
-
-struct options {
-	bool system;
-	const char *config, *check, *trace;
-	int ready_fd;
-};
-
-static void print_usage(FILE *out)
-{
-	fputs("usage: tgpud [--system] [--config FILE] [--ready-fd N] [--trace FILE]\n\n"
-	      "The scheduler. A user's own is started by the first tgpu command.\n\n"
-	      "  --system           serve all users (state in /var/lib/tgpu, socket in /run/tgpu)\n"
-	      "  --config FILE      instead of /etc/tgpu/tgpu.conf or ~/.config/tgpu/tgpu.conf\n"
-	      "  --ready-fd N       write a line to this descriptor once requests are answered\n"
-	      "  --trace FILE       append every decision and its reasons; see tgpu-sim verify\n"
-	      "  --check-store DIR  print as JSON what is wrong with DIR/tgpu.db, and exit\n"
-	      "  --version          print the version\n",
-	      out);
-}
-
-/* 0 to go on; else exit with ret_code. */
-static int parse_options(int argc, char **argv, struct options *options, int *ret_code)
-{
-	static const struct option table[] = {
-		{"system", no_argument, NULL, 's'},
-		{"config", required_argument, NULL, 'c'},
-		{"ready-fd", required_argument, NULL, 'r'},
-		{"trace", required_argument, NULL, 't'},
-		{"check-store", required_argument, NULL, 'k'},
-		{"version", no_argument, NULL, 'v'},
-		{"help", no_argument, NULL, 'h'},
-		{0},
-	};
-	int64_t fd;
-	int c;
-
-	*options = (struct options){.ready_fd = -1};
-	while ((c = getopt_long(argc, argv, "h", table, NULL)) >= 0) {
-		if (c == 's') {
-			options->system = true;
-		} else if (c == 'c') {
-			options->config = optarg;
-		} else if (c == 't') {
-			options->trace = optarg;
-		} else if (c == 'k') {
-			options->check = optarg;
-		} else if (c == 'r' && parse_int64(optarg, 3, 1 << 20, &fd) == 0) {
-			options->ready_fd = (int)fd;
-		} else {
-			*ret_code = c == 'v' || c == 'h' ? 0 : 2;
-			if (c == 'v')
-				puts("tgpud " TGPU_VERSION);
-			else
-				print_usage(c == 'h' ? stdout : stderr);
-			return 1;
-		}
-	}
-	*ret_code = 2;
-	if (optind < argc)
-		print_usage(stderr);
-	return optind < argc;
-}
 
 /* The umask would keep the system's users from what is theirs below. */
 static int make_dir(const char *path, bool system)
@@ -233,10 +172,10 @@ static void raise_open_files(struct daemon *daemon)
 		daemon->nofile = 0;
 }
 
-static int set_up(struct daemon *daemon, const struct options *options, struct err *err)
+static int set_up(struct daemon *daemon, const struct arguments *arguments, struct err *err)
 {
 	char host[256] = "localhost";
-	int r = paths_get(options->system, &daemon->paths, err);
+	int r = paths_get(arguments->system, &daemon->paths, err);
 
 	if (r == 0)
 		r = make_state_dir(&daemon->paths, err);
@@ -245,7 +184,7 @@ static int set_up(struct daemon *daemon, const struct options *options, struct e
 	if (r == 0)
 		r = lock_state_dir(daemon->paths.state_dir, err);
 	if (r == 0)
-		r = config_load(&daemon->config, options->config, options->system, err);
+		r = config_load(&daemon->config, arguments->config, arguments->system, err);
 	if (r == 0)
 		r = boot_id_get(daemon->boot_id);
 	if (r == 0)
@@ -264,7 +203,7 @@ static int set_up(struct daemon *daemon, const struct options *options, struct e
 			 "the configuration says cgroup = none");
 	daemon->config.sched.tell_users_apart = true; /* any of them may get GPUs reserved */
 	daemon->sched = sched_create(&daemon->config.sched);
-	r = trace_create(daemon, options->trace ? options->trace : daemon->config.trace, err);
+	r = trace_create(daemon, arguments->trace ? arguments->trace : daemon->config.trace, err);
 	if (r < 0)
 		return r;
 	daemon->depend = depend_create();
@@ -312,16 +251,16 @@ static void on_stop_signal(uv_signal_t *handle, int signal)
 }
 
 /* One line to whoever started us: "ready", or why not. */
-static void tell_starter(struct options *options, const char *line)
+static void tell_starter(struct arguments *arguments, const char *line)
 {
-	if (options->ready_fd < 0)
+	if (arguments->ready_fd < 0)
 		return;
-	write_all(options->ready_fd, line, strlen(line));
-	write_all(options->ready_fd, "\n", 1);
-	options->ready_fd = fd_close(options->ready_fd);
+	write_all(arguments->ready_fd, line, strlen(line));
+	write_all(arguments->ready_fd, "\n", 1);
+	arguments->ready_fd = fd_close(arguments->ready_fd);
 }
 
-static int serve(struct daemon *daemon, struct options *options, struct err *err)
+static int serve(struct daemon *daemon, struct arguments *arguments, struct err *err)
 {
 	uv_signal_t term, interrupt;
 	int r;
@@ -349,7 +288,7 @@ static int serve(struct daemon *daemon, struct options *options, struct err *err
 	log_info("ready socket=%s jobs=%u gpus=%zu source=%s", daemon->paths.socket,
 		 HASH_COUNT(daemon->records), machine_report(daemon)->n_gpus,
 		 machine_report(daemon)->source);
-	tell_starter(options, "ready");
+	tell_starter(arguments, "ready");
 	uv_run(&daemon->loop, UV_RUN_DEFAULT);
 	return 0;
 }
@@ -383,24 +322,28 @@ static void tear_down(struct daemon *daemon)
 int main(int argc, char **argv)
 {
 	static struct daemon daemon = {.hint_fd = -1};
-	struct options options;
+	struct arguments arguments;
 	struct err err = {0};
-	int code;
+	int code = arguments_parse(argc, argv, &arguments, &err);
 
-	if (parse_options(argc, argv, &options, &code))
-		return code;
-	if (options.check)
-		return check_store(options.check);
+	if (code == ARGUMENTS_ANSWERED)
+		return fflush(stdout) != 0;
+	if (code < 0) {
+		fprintf(stderr, "tgpud: %s\n", err.msg);
+		return EXIT_USAGE;
+	}
+	if (arguments.check_store)
+		return check_store(arguments.check_store);
 	log_init("tgpud", getenv("TGPU_DEBUG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	umask(077);
 	signal(SIGPIPE, SIG_IGN);
 	uv_loop_init(&daemon.loop);
-	code = set_up(&daemon, &options, &err);
+	code = set_up(&daemon, &arguments, &err);
 	if (code == 0)
-		code = serve(&daemon, &options, &err);
+		code = serve(&daemon, &arguments, &err);
 	if (code < 0) {
 		log_error("%s", err.msg[0] ? err.msg : strerror(-code));
-		tell_starter(&options, err.msg);
+		tell_starter(&arguments, err.msg);
 	}
 	tear_down(&daemon);
 	return code < 0;
