@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Prints the tables that the programs work by, as JSON: verbs, options, fields of a job, keys of
- * the configuration, states, exit codes. script/reference makes manual pages and tables of it.
+ * Prints the tables that the programs work by, as JSON: verbs and options of each program, fields
+ * of a job, keys of the configuration, states, exit codes. script/reference makes manual pages and
+ * tables of it.
  *
  * Not installed. What is not in a table of the programs is not here either.
  */
@@ -9,7 +10,11 @@
 #include "cli/command.h"
 #include "cli/jobview.h"
 #include "common/jobspec.h"
+#include "daemon/arguments.h"
 #include "daemon/config.h"
+#include "simulator/command.h"
+#include "simulator/preset.h"
+#include "simulator/source.h"
 
 static json_t *text(const char *string)
 {
@@ -56,6 +61,22 @@ static json_t *commands_json(void)
 	return list;
 }
 
+static json_t *sim_commands_json(void)
+{
+	json_t *list = json_array();
+	size_t n;
+	const struct sim_command *const *all = sim_commands(&n);
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:s, s:o, s:s, s:b, s:o}", "name", all[i]->name,
+					"usage", all[i]->usage, "summary", all[i]->summary,
+					"details", text(all[i]->details), "examples",
+					all[i]->examples, "job_options", false, "options",
+					options_json(all[i]->options, all[i]->n_options, false)));
+	return list;
+}
+
 static json_t *fields_json(void)
 {
 	json_t *list = json_array();
@@ -98,6 +119,26 @@ static json_t *policies_json(void)
 	return list;
 }
 
+static json_t *presets_json(void)
+{
+	json_t *list = json_array();
+	size_t n;
+	const struct preset *all = presets(&n);
+
+	for (size_t i = 0; i < n; i++)
+		add_pair(list, all[i].name, all[i].summary);
+	return list;
+}
+
+static json_t *formats_json(void)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; trace_formats[i]; i++)
+		add_pair(list, trace_formats[i]->name, trace_formats[i]->summary);
+	return list;
+}
+
 static json_t *states_json(void)
 {
 	json_t *list = json_array();
@@ -118,15 +159,28 @@ static json_t *exits_json(void)
 	return list;
 }
 
+/* Of tgpu and tgpud. */
+static json_t *tgpu_json(void)
+{
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "commands",
+			 commands_json(), "job_options", options_json(NULL, 0, true), "fields",
+			 fields_json(), "config", config_json(), "policies", policies_json(),
+			 "states", states_json(), "exits", exits_json(), "exit_of_jobs",
+			 exit_of_jobs, "daemon_options",
+			 options_json(arguments_table, arguments_count, false));
+}
+
+static json_t *sim_json(void)
+{
+	return json_pack("{s:o, s:o, s:o}", "sim_commands", sim_commands_json(), "sim_policies",
+			 presets_json(), "sim_formats", formats_json());
+}
+
 int main(void)
 {
-	_cleanup_(client_json_unref) json_t *tables =
-		json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "commands", commands_json(),
-			  "job_options", options_json(NULL, 0, true), "fields", fields_json(),
-			  "config", config_json(), "policies", policies_json(), "states",
-			  states_json(), "exits", exits_json(), "exit_of_jobs", exit_of_jobs);
+	_cleanup_(client_json_unref) json_t *tables = tgpu_json(), *sim = sim_json();
 
-	if (!tables || json_dumpf(tables, stdout, JSON_INDENT(1)) < 0)
+	if (json_object_update(tables, sim) < 0 || json_dumpf(tables, stdout, JSON_INDENT(1)) < 0)
 		return 1;
 	return fflush(stdout) != 0;
 }

@@ -23,15 +23,15 @@
 #define RUNS_MAX 64 /* policies, and traces */
 
 static const struct option_desc options[] = {
-	{"format", 'f', OPTION_VALUE, "F",
+	{"format", 'f', OPTION_VALUE, "FORMAT",
 	 "of the traces, see \"tgpu-sim formats\" (default: guess)", NULL},
 	{"nodes", 'N', OPTION_VALUE, "NODES",
 	 "the machine: 20x8[,cpus=N,mem=SIZE][+2x4...] (nodes x GPUs)", NULL},
-	{"policy", 'p', OPTION_VALUE, "P,P...", "see \"tgpu-sim policies\" (default: fifo,easy)",
+	{"policy", 'p', OPTION_VALUE, "POLICIES", "see \"tgpu-sim policies\" (default: fifo,easy)",
 	 NULL},
 	{"cluster", 'c', OPTION_VALUE, "NAME", "only this cluster of the trace", NULL},
-	{"estimates", 'e', OPTION_VALUE, "KIND",
-	 "what the scheduler is told of run times: trace, exact, ladder", NULL},
+	{"estimates", 'e', OPTION_VALUE, "trace|exact|ladder",
+	 "what the scheduler is told of run times (default: trace)", NULL},
 	{"after", 0, OPTION_VALUE, "TIME", "only jobs submitted from then on (130d)", NULL},
 	{"cap", 0, OPTION_VALUE, "TIME", "cut run times to this (2d)", NULL},
 	{"at-once", 0, OPTION_FLAG, NULL, "all jobs are submitted at the beginning", NULL},
@@ -349,15 +349,14 @@ const struct sim_command command_replay = {
 	.summary = "run traces under policies and compare",
 	.details =
 		"Times are durations. WAIT, JCT and SLOWDOWN are means; SLOWDOWN is (wait + run) "
-		"/ run, with at\n"
-		"least ten seconds for run; USED is the share of GPU time (of CPU time without "
-		"GPUs).\n",
-	.examples = "  tgpu-sim replay --nodes 20x8 --cluster 3 itp2021.csv.gz\n"
-		    "  tgpu-sim replay --policy fifo,easy,priority KTH-SP2-1996-2.1-cln.swf.gz\n"
-		    "  tgpu-sim replay --nodes 1x8 --from-db ~/.local/state/tgpu/tgpu.db\n"
-		    "  tgpu-sim replay -N 1x8,cpus=96,mem=384G+2x2,cpus=16,mem=120G --after 130d "
-		    "--cap 2d openb_jobs.csv.gz\n"
-		    "  tgpu-sim replay -N 8x8 -p easy -e ladder --starts starts.csv trace.csv\n",
+		"/ run, with at least ten seconds for run; USED is the share of GPU time (of CPU "
+		"time without GPUs).",
+	.examples =
+		"  tgpu-sim replay --nodes 20x8 --cluster 3 itp2021.csv.gz\n"
+		"  tgpu-sim replay --policy fifo,easy,priority KTH-SP2-1996-2.1-cln.swf.gz\n"
+		"  tgpu-sim replay --nodes 1x8 --from-db ~/.local/state/tgpu/tgpu.db\n"
+		"  tgpu-sim replay -N 1x8,cpus=96,mem=384G+2x2 --after 130d --cap 2d openb.csv\n"
+		"  tgpu-sim replay -N 8x8 -p easy -e ladder --starts starts.csv trace.csv\n",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
 	.takes_words = true,

@@ -41,7 +41,7 @@ const struct sim_command command_verify = {
 	.usage = "FILE",
 	.summary = "hold a decision log of tgpud against the scheduler",
 	.details = "A log is what \"tgpud --trace FILE\" writes. Exit code 1: the scheduler says "
-		   "something else\nsomewhere; the first such line is shown.\n",
+		   "something else somewhere; the first such line is shown.",
 	.examples = "  tgpu-sim verify /var/lib/tgpu/trace.jsonl\n",
 	.takes_words = true,
 	.run = run,

@@ -3,14 +3,47 @@
 import http.client
 import json
 import os
+import re
 import signal
+import subprocess
 import threading
 
 import pytest
 
-from harness import BUILD, PATIENCE, UnixConnection
+from harness import BUILD, PATIENCE, ROOT, TGPUD, UnixConnection
 
 pytestmark = pytest.mark.sanitize
+
+
+def ask(*words):
+    return subprocess.run([TGPUD, *words], capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+
+@pytest.mark.parametrize("words, says", [
+    (["--confg", "x"], "there is no option --confg; did you mean --config?"),
+    (["--config"], "--config needs a value; write --config FILE"),
+    (["--sys"], "there is no option --sys"),
+    (["--ready-fd", "two"], "--ready-fd two: write the number of an open descriptor"),
+    (["--ready-fd", "2"], "--ready-fd 2"),
+    (["start"], "\"start\" is one word too many"),
+])
+def test_a_wrong_command_line_is_said(words, says):
+    done = ask(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("tgpud: ") and says in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_its_help_and_its_manual_page_name_every_option():
+    done = ask("--help")
+    assert (done.returncode, done.stderr) == (0, "") and max(map(len, done.stdout.splitlines())) <= 80
+    page = (ROOT / "man" / "tgpud.8").read_text()
+    synopsis = page.split(".Sh SYNOPSIS")[1].split(".Sh")[0]
+    options = re.findall(r"^ +(?:-\w, )?--([\w-]+)", done.stdout, re.M)
+    assert {"check-store", "version", "help"} <= set(options)
+    for option in options:
+        assert re.search(rf"^\.It .*Fl -{option}\b", page, re.M)
+        assert option == "help" or f".Op Fl -{option}" in synopsis
+    assert ask("--version").stdout == ask("-V").stdout and ask("-V").stdout.startswith("tgpud ")
 
 
 def catches(pid, number):

@@ -41,6 +41,21 @@ def test_the_documentation_shows_what_is_printed(page):
         assert done.stdout == re.sub("^    ", "", shown, flags=re.M), words
 
 
+def test_every_verb_has_help():
+    overview = sim("--help").stdout
+    verbs = re.findall(r"^  (\w+)  +\S", overview.split("Commands:")[1].split("\n\n")[0], re.M)
+    assert verbs == ["replay", "verify", "policies", "formats", "help"]
+    assert sim().stderr == sim("help").stdout == sim("help", "help").stdout == overview
+    for verb in verbs[:-1]:
+        done = sim("help", verb)
+        assert (done.returncode, done.stdout) == (0, sim(verb, "--help").stdout)
+        assert re.search(rf"^Usage: tgpu-sim {verb}( \S.*)?$", done.stdout, re.M)
+        assert f"  tgpu-sim {verb}" in done.stdout.split("Examples:")[1]
+        assert max(map(len, (overview + done.stdout).splitlines())) <= 80
+    wrong = sim("help", "replya")
+    assert (wrong.returncode, wrong.stdout) == (2, "") and 'did you mean "replay"?' in wrong.stderr
+
+
 def test_every_format_is_documented_and_every_policy_listed():
     text = DOCS.read_text()
     names = [line.split()[0] for line in sim("formats").stdout.splitlines()]
