@@ -94,12 +94,12 @@ static const struct jobspec_field fields[] = {
 	  .max = LIMIT_MAX_MS, .metavar = "TIME", .help = "time from that signal to the kill (default 40s)" },
 	{ "output", "output", 'o', "output", JOBSPEC_STRING, AT(output), .example = "train-%j.log",
 	  .metavar = "FILE", .help = "append stdout to this file: %j job id, %x name (default: tgpu logs)" },
+	{ "error", "error", 'e', "error", JOBSPEC_STRING, AT(error), .example = "train-%j.err",
+	  .metavar = "FILE", .help = "append stderr to this file (default: with stdout)" },
 	{ "log_max", "log-max", 0, NULL, JOBSPEC_BYTES, AT(log_max_bytes), .example = "1G",
 	  .max = BYTES_MAX, .metavar = "SIZE", .help = "keep only the end of each log, about so much" },
 	{ "notify", "notify", 0, NULL, JOBSPEC_EVENTS, AT(notify), .example = "end",
 	  .metavar = "EVENTS", .help = "tell me of start, end, fail (a list); as tgpud's notify_command does it" },
-	{ "error", "error", 'e', "error", JOBSPEC_STRING, AT(error), .example = "train-%j.err",
-	  .metavar = "FILE", .help = "append stderr to this file (default: with stdout)" },
 };
 /* clang-format on */
 

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "common/buf.h"
 #include "common/duration.h"
 #include "common/suggest.h"
 
@@ -20,13 +21,25 @@
 /* What a job is planned to take from being told to end: its default grace. */
 #define PREEMPT_GRACE_NS (40 * NS_PER_S)
 
+static int refuse_policy(const char *value, struct err *err)
+{
+	_cleanup_(buf_finish) struct buf names = {0};
+
+	for (size_t i = 0; policies[i]; i++)
+		buf_printf(&names, "%s%s",
+			   i == 0	     ? ""
+			   : policies[i + 1] ? ", "
+					     : " or ",
+			   policies[i]->name);
+	return err_set(err, -EINVAL, "'%.60s' is no policy; write %s", value, buf_get(&names));
+}
+
 static int parse_policy(struct config *config, const char *value, struct err *err)
 {
 	const struct policy *policy = policy_by_name(value);
 
 	if (!policy)
-		return err_set(err, -EINVAL,
-			       "'%s' is no policy; write priority, fifo, fair or shortest", value);
+		return refuse_policy(value, err);
 	config->sched.policy = policy;
 	return 0;
 }
@@ -337,8 +350,7 @@ static int parse_max_connections_per_user(struct config *config, const char *val
 }
 
 const struct config_key config_keys[] = {
-	{"policy", "priority", "order of the queue: priority, fifo, fair or shortest",
-	 parse_policy},
+	{"policy", "priority", "order of the queue: one of the policies below", parse_policy},
 	{"backfill", "easy",
 	 "who may pass a job that waits for GPUs: easy, none, conservative, or how many jobs hold "
 	 "a "
@@ -375,7 +387,7 @@ const struct config_key config_keys[] = {
 	 parse_clean_timeout},
 	{"unused_after", "2m", "a job seen for less is not told that it left GPUs unused",
 	 parse_unused_after},
-	{"idle_after", "30m", "time for which a job's GPUs may do nothing unnoticed; 0: any",
+	{"idle_after", "30m", "time after which a job whose GPUs do nothing is noticed; 0: never",
 	 parse_idle_after},
 	{"idle_action", "warn", "then: warn, notify (its owner too) or requeue (end it as well)",
 	 parse_idle_action},

@@ -82,12 +82,32 @@ static void test_refuses_with_file_line_and_value(void **state)
 	}
 }
 
+/* Every policy is taken, and whoever writes none of them is told of all. */
+static void test_knows_every_policy(void **state)
+{
+	struct config config;
+	struct err err = {0};
+
+	(void)state;
+	config_init(&config);
+	assert_int_equal(config_parse(&config, "policy = lifo", "t.conf", &err), -EINVAL);
+	for (size_t i = 0; policies[i]; i++) {
+		char line[64];
+
+		assert_non_null(strstr(err.msg, policies[i]->name));
+		snprintf(line, sizeof(line), "policy = %s", policies[i]->name);
+		assert_int_equal(config_parse(&config, line, "t.conf", NULL), 0);
+		assert_ptr_equal(config.sched.policy, policies[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults_are_those_of_the_table),
 		cmocka_unit_test(test_reads_keys_comments_and_blank_lines),
 		cmocka_unit_test(test_refuses_with_file_line_and_value),
+		cmocka_unit_test(test_knows_every_policy),
 	};
 
 	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
