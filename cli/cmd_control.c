@@ -142,7 +142,7 @@ const struct command command_cancel = {
 	.n_options = ARRAY_SIZE(cancel_options),
 	.words = "ID",
 	.states = "active",
-	.also = " kill rm delete scancel ",
+	.also = " kill rm delete del remove stop end abort terminate scancel qdel bkill ",
 	.run = run_cancel,
 };
 
@@ -171,7 +171,7 @@ const struct command command_hold = {
 	.n_options = ARRAY_SIZE(options),
 	.words = "ID",
 	.states = "queued",
-	.also = " pause ",
+	.also = " pause suspend qhold ",
 	.run = run_hold,
 };
 
@@ -185,6 +185,6 @@ const struct command command_release = {
 	.n_options = ARRAY_SIZE(options),
 	.words = "ID",
 	.states = "held",
-	.also = " unhold ",
+	.also = " unhold unpause qrls ",
 	.run = run_release,
 };

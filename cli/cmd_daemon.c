@@ -169,6 +169,6 @@ const struct command command_daemon = {
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
 	.words = "start|status|stop",
-	.also = " server tgpud ",
+	.also = " server service tgpud shutdown ",
 	.run = run,
 };

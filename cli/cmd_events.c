@@ -160,5 +160,6 @@ const struct command command_events = {
 		    "  tgpu events -f --json | jq .event\n",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
+	.also = " history ",
 	.run = run,
 };

@@ -222,6 +222,6 @@ const struct command command_gpus = {
 		    "  tgpu gpus --topology\n",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
-	.also = " sinfo gpu nodes topo nvidia-smi ",
+	.also = " gpu nodes topo nvidia-smi gpustat sinfo ",
 	.run = run,
 };

@@ -144,6 +144,6 @@ const struct command command_list = {
 	.n_options = ARRAY_SIZE(options),
 	.words = "ID",
 	.states = "all",
-	.also = " ls ps jobs squeue status sacct ",
+	.also = " ls ps q queue jobs status squeue sacct qstat bjobs ",
 	.run = run,
 };

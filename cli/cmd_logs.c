@@ -80,6 +80,6 @@ const struct command command_logs = {
 	.n_options = ARRAY_SIZE(options),
 	.words = "ID",
 	.states = "all",
-	.also = " tail output cat attach ",
+	.also = " log tail output cat attach ",
 	.run = run,
 };

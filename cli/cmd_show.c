@@ -212,6 +212,6 @@ const struct command command_show = {
 	.n_options = ARRAY_SIZE(options),
 	.words = "ID",
 	.states = "all",
-	.also = " info job scontrol ",
+	.also = " info job describe inspect scontrol ",
 	.run = run,
 };

@@ -210,5 +210,6 @@ const struct command command_stats = {
 		    "  tgpu stats --since 2026-01-01 --by day --csv\n",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
+	.also = " report sstat sreport seff ",
 	.run = run,
 };

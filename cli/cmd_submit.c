@@ -107,6 +107,6 @@ const struct command command_submit = {
 	.job_options = true,
 	.stop_at_word = true,
 	.words = "FILE",
-	.also = " sbatch add queue ",
+	.also = " add new create start enqueue launch sbatch qsub bsub ",
 	.run = run,
 };

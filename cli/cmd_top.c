@@ -76,5 +76,6 @@ const struct command command_top = {
 		    "  tgpu top --once\n",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
+	.also = " htop nvtop watch monitor ",
 	.run = run,
 };

@@ -68,6 +68,6 @@ const struct command command_update = {
 	.job_options = true,
 	.words = "ID",
 	.states = "queued,held",
-	.also = " set edit modify change ",
+	.also = " set edit modify change alter priority renice qalter ",
 	.run = run,
 };

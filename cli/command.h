@@ -16,7 +16,7 @@ struct command {
 	bool job_options;   /* takes the options of a job as well */
 	bool stop_at_word;  /* options end at the first word */
 	const char *words;  /* what its words are: "ID", "GPU", "start|stop"; NULL: it takes none */
-	const char *states; /* of the jobs that make sense as its ids, for completion */
+	const char *states; /* of the jobs or GPUs that make sense as its words, for completion */
 	const char *also;   /* what other programs call it, with blanks around each */
 
 	/*
@@ -30,7 +30,7 @@ extern const struct command command_submit, command_run, command_list, command_s
 	command_logs, command_wait, command_cancel, command_hold, command_release, command_gpus,
 	command_requeue, command_update, command_drain, command_resume, command_reserve,
 	command_reservations, command_unreserve, command_daemon, command_doctor, command_top,
-	command_stats, command_events;
+	command_stats, command_events, command_help;
 
 /* All verbs in the order of the overview; *ret_n of them. */
 const struct command *const *commands(size_t *ret_n);
@@ -38,3 +38,6 @@ const struct command *command_find(const char *name);
 
 /* The verb that somebody who wrote `word` may have meant, NULL when none is near. */
 const struct command *command_suggest(const char *word);
+
+/* There is no verb `verb`: -EINVAL with a sentence that says what to write instead. */
+int command_refuse(const char *verb, struct err *err);

@@ -7,6 +7,8 @@
  */
 #include "cli/command.h"
 
+#include <errno.h>
+
 #include "common/suggest.h"
 
 static const struct command *const table[] = {
@@ -15,7 +17,7 @@ static const struct command *const table[] = {
 	&command_hold,	    &command_release, &command_requeue, &command_update,
 	&command_drain,	    &command_resume,  &command_reserve, &command_reservations,
 	&command_unreserve, &command_gpus,    &command_top,	&command_stats,
-	&command_events,    &command_daemon,  &command_doctor,
+	&command_events,    &command_daemon,  &command_doctor,	&command_help,
 };
 
 const struct command *const *commands(size_t *ret_n)
@@ -44,4 +46,24 @@ const struct command *command_suggest(const char *word)
 	}
 	word = suggest_closest(word, names, ARRAY_SIZE(names));
 	return word ? command_find(word) : NULL;
+}
+
+/* What begins with a dash is an option in front of the verb; what is near nothing, a program. */
+int command_refuse(const char *verb, struct err *err)
+{
+	const struct command *close = command_suggest(verb);
+
+	if (verb[0] == '-')
+		return err_set(err, -EINVAL,
+			       "\"%.40s\" stands before the command; options go behind it, as in "
+			       "\"tgpu submit --gpus 2 -- python train.py\"",
+			       verb);
+	if (close)
+		return err_set(err, -EINVAL, "there is no command \"%.40s\"; did you mean \"%s\"?",
+			       verb, close->name);
+	return err_set(
+		err, -EINVAL,
+		"there is no command \"%.40s\"; see \"tgpu help\", or run a program as a job "
+		"with \"tgpu submit -- %.40s\"",
+		verb, verb);
 }

@@ -189,6 +189,15 @@ static void offer_directories(const struct completion *completion)
 	puts("@dirs");
 }
 
+static void offer_verbs(const struct completion *completion)
+{
+	size_t n;
+	const struct command *const *all = commands(&n);
+
+	for (size_t i = 0; i < n; i++)
+		offer(completion, all[i]->name, all[i]->summary);
+}
+
 /* Every kind of value that there is something to say about, by its name in help. */
 static const struct kind {
 	const char *name;
@@ -204,6 +213,7 @@ static const struct kind {
 	{"FILE", offer_files, false},
 	{"DIR", offer_directories, false},
 	{"RESERVATION", offer_windows, true},
+	{"COMMAND", offer_verbs, false},
 };
 
 /* One of "start|status|stop". */
@@ -254,16 +264,6 @@ static void offer_options(struct completion *completion, const struct options *o
 	}
 }
 
-static void offer_verbs(const struct completion *completion)
-{
-	size_t n;
-	const struct command *const *all = commands(&n);
-
-	for (size_t i = 0; i < n; i++)
-		offer(completion, all[i]->name, all[i]->summary);
-	offer(completion, "help", "show the help of a command");
-}
-
 /* The last word of `command`, behind these. */
 static void complete_command(struct completion *completion, int argc, char **argv)
 {
@@ -290,7 +290,7 @@ int complete(int argc, char **argv)
 	struct completion completion = {.word = argc > 0 ? argv[argc - 1] : ""};
 
 	alarm(PATIENCE_S);
-	if (argc <= 1 || (argc == 2 && STREQ(argv[0], "help")))
+	if (argc <= 1)
 		offer_verbs(&completion);
 	else if ((completion.command = command_find(argv[0])))
 		complete_command(&completion, argc - 2, argv + 1);

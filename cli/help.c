@@ -24,20 +24,30 @@ void help_first(FILE *out)
 	      out);
 }
 
+/* A column that the longest of the verbs fits into. */
+static int width_of_names(const struct command *const *all, size_t n)
+{
+	size_t width = 0;
+
+	for (size_t i = 0; i < n; i++)
+		width = strlen(all[i]->name) > width ? strlen(all[i]->name) : width;
+	return (int)width;
+}
+
 void help_overview(FILE *out)
 {
 	size_t n;
 	const struct command *const *all = commands(&n);
 	const struct exit_meaning *exits;
+	int width = width_of_names(all, n);
 
 	fputs("tgpu gives each job its own GPUs, in a fair order, and loses none.\n\n"
 	      "Usage: tgpu COMMAND [OPTIONS] ...\n\n"
 	      "Commands:\n",
 	      out);
 	for (size_t i = 0; i < n; i++)
-		fprintf(out, "  %-10s %s\n", all[i]->name, all[i]->summary);
-	fputs("  help       show the help of a command: tgpu help submit\n\n"
-	      "Examples:\n"
+		fprintf(out, "  %-*s  %s\n", width, all[i]->name, all[i]->summary);
+	fputs("\nExamples:\n"
 	      "  tgpu submit --gpus 2 -- python train.py\n"
 	      "  tgpu list\n"
 	      "  tgpu logs -f last\n\n"
@@ -45,7 +55,7 @@ void help_overview(FILE *out)
 	      out);
 	exits = exit_meanings(&n);
 	for (size_t i = 0; i < n; i++)
-		fprintf(out, "  %-10d %s\n", (int)exits[i].code, exits[i].meaning);
+		fprintf(out, "  %-*d  %s\n", width, (int)exits[i].code, exits[i].meaning);
 	fputc('\n', out);
 	wrap_print(out, exit_of_jobs, 0, 0);
 }

@@ -14,25 +14,12 @@
 #include "cli/complete.h"
 #include "cli/help.h"
 
-/* What begins with a dash is an option in front of the verb; what is near nothing, a program. */
 static int unknown_verb(const char *verb)
 {
-	const struct command *close = command_suggest(verb);
+	struct err err;
 
-	if (verb[0] == '-')
-		fprintf(stderr,
-			"tgpu: \"%s\" stands before the command; options go behind it, as in "
-			"\"tgpu submit --gpus 2 -- python train.py\"\n",
-			verb);
-	else if (close)
-		fprintf(stderr, "tgpu: there is no command \"%s\"; did you mean \"%s\"?\n", verb,
-			close->name);
-	else
-		fprintf(stderr,
-			"tgpu: there is no command \"%s\"; see \"tgpu help\", or run a program as "
-			"a "
-			"job with \"tgpu submit -- %s\"\n",
-			verb, verb);
+	command_refuse(verb, &err);
+	fprintf(stderr, "tgpu: %s\n", err.msg);
 	return EXIT_USAGE;
 }
 
@@ -73,19 +60,6 @@ static int run_command(const struct command *command, int argc, char **argv)
 	return r < 0 ? report(command, r, &err) : r;
 }
 
-static int run_help(int argc, char **argv)
-{
-	const struct command *command;
-	char help[] = "--help", *words[] = {help};
-
-	if (argc == 0) {
-		help_overview(stdout);
-		return EXIT_DONE;
-	}
-	command = command_find(argv[0]);
-	return command ? run_command(command, 1, words) : unknown_verb(argv[0]);
-}
-
 static int run_verb(int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : NULL;
@@ -97,8 +71,8 @@ static int run_verb(int argc, char **argv)
 	}
 	if (STREQ(verb, "complete"))
 		return complete(argc - 2, argv + 2);
-	if (STREQ(verb, "help") || STREQ(verb, "--help") || STREQ(verb, "-h"))
-		return run_help(argc - 2, argv + 2);
+	if (STREQ(verb, "--help") || STREQ(verb, "-h"))
+		return run_command(&command_help, argc - 2, argv + 2);
 	if (STREQ(verb, "--version") || STREQ(verb, "-V")) {
 		puts("tgpu " TGPU_VERSION);
 		return EXIT_DONE;

@@ -15,7 +15,8 @@ import pytest
 
 from harness import TGPU
 
-VERBS = ("submit run list show why logs wait cancel hold release requeue update drain resume reserve reservations unreserve gpus top daemon doctor").split()
+VERBS = ("submit run list show why logs wait cancel hold release requeue update drain resume reserve reservations unreserve gpus top stats "
+         "events daemon doctor help").split()
 
 
 def last_job(tgpu):
@@ -29,7 +30,7 @@ def test_an_unknown_verb_is_an_error_and_never_a_job(tgpu_factory):
     assert '"list"' in done.stderr and done.stdout == ""
     strange = tgpu.cli("python", "train.py")
     assert strange.returncode == 2 and "tgpu submit -- python" in strange.stderr
-    for elsewhere, here in [("ps", "list"), ("squeue", "list"), ("scancel", "cancel"), ("kill", "cancel"), ("log", "logs"),
+    for elsewhere, here in [("ps", "list"), ("queue", "list"), ("squeue", "list"), ("scancel", "cancel"), ("kill", "cancel"), ("log", "logs"),
                             ("sbatch", "submit"), ("sinfo", "gpus")]:
         done = tgpu.cli(elsewhere, "1")
         assert done.returncode == 2 and f'did you mean "{here}"?' in done.stderr
@@ -49,8 +50,20 @@ def test_every_verb_has_help(tgpu_factory, verb):
     assert max(map(len, (done.stdout + tgpu.cli("help").stdout).splitlines())) <= 80
 
 
+def test_the_overview_is_two_columns(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    text = tgpu.cli("--help").stdout
+    assert text == tgpu.cli("help").stdout == tgpu.cli("-h").stdout
+    rows = [line for line in text.splitlines() if re.match(r"  \S", line) and not line.startswith("  tgpu ")]
+    assert sorted(row.split()[0] for row in rows[:len(VERBS)]) == sorted(VERBS)
+    assert len({re.match(r"  \S+ +", row).end() for row in rows}) == 1
+
+
 @pytest.mark.parametrize("words, code, says", [
     ([], 2, "Usage"),
+    (["help", "sumbit"], 2, 'did you mean "submit"?'),
+    (["help", "submit", "list"], 2, "one word too many"),
+    (["help", "--json"], 2, "there is no option --json"),
     (["submit"], 2, ""),
     (["submit", "--gpsu", "2", "--", "true"], 2, "--gpus"),
     (["submit", "--gpus"], 2, "--gpus needs a value"),
