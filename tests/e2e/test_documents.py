@@ -6,7 +6,7 @@ import re
 import shlex
 import subprocess
 
-from harness import BUILD, PATIENCE, ROOT
+from harness import BUILD, PATIENCE, ROOT, TGPU
 
 SCHEDULER = ROOT / "scheduler"
 
@@ -33,6 +33,19 @@ def test_links_between_documents_lead_somewhere():
             target = page.parent / name if name else page
             assert target.exists(), f"{page.name}: {name}"
             assert not anchor or anchor in anchors(target), f"{page.name}: {name}#{anchor}"
+
+
+def test_which_commands_have_no_json():
+    pages = [re.search(r"Every command takes `--json` but (.*?)\.", (ROOT / "README.md").read_text(), re.S)[1],
+             re.search(r"^\.Fl -json\nbut\n(.*?) \.$", (ROOT / "man" / "tgpu.1").read_text(), re.M | re.S)[1]]
+
+    def ask(*words):
+        return subprocess.run([TGPU, *words], capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
+
+    verbs = [line.split("\t")[0] for line in ask("complete", "").splitlines()]
+    without = [verb for verb in verbs if "--json" not in ask("help", verb).split("Options:")[1]]
+    for page in pages:
+        assert [word for word in re.findall(r"\w+", page) if word not in ("and", "Cm")] == without
 
 
 class Reader:
