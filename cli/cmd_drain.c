@@ -98,6 +98,7 @@ const struct command command_resume = {
 	.options = resume_options,
 	.n_options = ARRAY_SIZE(resume_options),
 	.words = "GPU",
+	.states = "drained",
 	.also = " undrain enable online ",
 	.run = run_resume,
 };

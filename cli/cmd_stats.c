@@ -14,7 +14,7 @@
 static const struct option_desc options[] = {
 	{"since", 0, OPTION_VALUE, "TIME",
 	 "jobs that ended after this, or within the last 7d (a span)", NULL},
-	{"by", 0, OPTION_VALUE, "WHAT", "in groups: user, name or day", NULL},
+	{"by", 0, OPTION_VALUE, "user|name|day", "in groups", NULL},
 	{"csv", 0, OPTION_FLAG, NULL, "print a line of comma-separated values per group", NULL},
 	{"json", 0, OPTION_FLAG, NULL, "print the daemon's answer as JSON", NULL},
 };

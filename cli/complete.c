@@ -21,6 +21,8 @@
 #include "cli/command.h"
 #include "cli/field.h"
 #include "cli/jobview.h"
+#include "common/jobspec.h"
+#include "common/jobspec_lists.h"
 
 #define PATIENCE_S 2 /* a person waits for the shell */
 #define JOBS_MAX   100
@@ -44,10 +46,13 @@ static void offer(const struct completion *completion, const char *text, const c
 	printf("%.*s%s\t%s\n", (int)completion->kept, completion->word, text, buf_get(&line));
 }
 
-/* Is `name` one of `list`, "a,b"? */
+/* Is the state `name` one of `list`: "a,b", or a word or NULL for every one that was asked for? */
 static bool is_listed(const char *list, const char *name)
 {
 	size_t len = strlen(name);
+
+	if (!list || STREQ(list, "all") || STREQ(list, "active"))
+		return true;
 
 	for (const char *at = list; (at = strstr(at, name)); at += len)
 		if ((at == list || at[-1] == ',') && (at[len] == ',' || !at[len]))
@@ -67,49 +72,80 @@ static json_t *ask(const char *target)
 	return answer;
 }
 
-static void offer_job(const struct completion *completion, const json_t *job)
+/* The caller's own jobs in these states, the newest first. */
+static void offer_jobs_in(const struct completion *completion, const char *states)
 {
-	const char *wanted = completion->command->states, *state = jobview_state(job);
-	_cleanup_(free_ptr) char *id = xasprintf("%" PRIu64, jobview_id(job));
-	_cleanup_(free_ptr) char *text = xasprintf("%s, %s", state, field_text(job, "name"));
-
-	if (STREQ(wanted, "all") || STREQ(wanted, "active") || is_listed(wanted, state))
-		offer(completion, id, text);
-}
-
-/* The caller's own jobs, the newest first; all that the verb makes sense for. */
-static void offer_jobs(const struct completion *completion)
-{
-	bool ended = STREQ(completion->command->states, "all");
 	_cleanup_(free_ptr) char *target =
 		xasprintf("/v1/jobs?order=newest&limit=%d&uid=%u&state=%s", JOBS_MAX,
-			  (unsigned)geteuid(), ended ? "all" : "active");
+			  (unsigned)geteuid(), STREQ(states, "all") ? "all" : "active");
 	_cleanup_(client_json_unref) json_t *answer = ask(target);
 	const json_t *job;
 	size_t i;
 
-	json_array_foreach (json_object_get(answer, "jobs"), i, job)
-		offer_job(completion, job);
+	json_array_foreach (json_object_get(answer, "jobs"), i, job) {
+		const char *state = jobview_state(job);
+		_cleanup_(free_ptr) char *id = xasprintf("%" PRIu64, jobview_id(job));
+		_cleanup_(free_ptr) char *text =
+			xasprintf("%s, %s", state, field_text(job, "name"));
+
+		if (is_listed(states, state))
+			offer(completion, id, text);
+	}
+}
+
+/* Jobs that the verb makes sense for. */
+static void offer_jobs(const struct completion *completion)
+{
+	offer_jobs_in(completion, completion->command->states);
 	/* Not in an empty place, where it would keep a single job from being filled in. */
 	if (completion->word[completion->kept])
 		offer(completion, "last", "your newest job");
 }
 
+static void offer_past_jobs(const struct completion *completion)
+{
+	offer_jobs_in(completion, "all");
+}
+
+/* "12", "afterok:12": jobs to wait for; the kinds once one is begun, as "last" above. */
+static void offer_conditions(const struct completion *completion)
+{
+	struct completion jobs = *completion;
+	const char *part = completion->word + completion->kept, *colon = strrchr(part, ':');
+
+	if (colon)
+		jobs.kept = (size_t)(colon + 1 - completion->word);
+	offer_jobs_in(&jobs, "active");
+	for (size_t i = 0; part[0] && !colon && after_kinds[i].name; i++) {
+		_cleanup_(free_ptr) char *kind = xasprintf("%s:", after_kinds[i].name);
+
+		offer(completion, kind, after_kinds[i].meaning);
+	}
+}
+
+/* GPUs in the states that the verb makes sense for, and "all" of them. */
 static void offer_gpus(const struct completion *completion)
 {
 	_cleanup_(client_json_unref) json_t *answer = ask("/v1/gpus");
+	const char *states = completion->command->states;
 	const json_t *gpu;
+	bool any = false;
 	size_t i;
 
 	json_array_foreach (json_object_get(answer, "gpus"), i, gpu) {
+		const char *state = field_text(gpu, "state");
 		_cleanup_(free_ptr) char *index =
 			xasprintf("%" PRId64, field_int(gpu, "index", -1));
 		_cleanup_(free_ptr) char *text =
-			xasprintf("%s, %s", field_text(gpu, "state"), field_text(gpu, "name"));
+			xasprintf("%s, %s", state, field_text(gpu, "name"));
 
+		if (!is_listed(states, state))
+			continue;
 		offer(completion, index, text);
+		any = true;
 	}
-	offer(completion, "all", "every GPU");
+	if (any)
+		offer(completion, "all", states ? "every one of them" : "every GPU");
 }
 
 static void offer_windows(const struct completion *completion)
@@ -120,8 +156,13 @@ static void offer_windows(const struct completion *completion)
 
 	json_array_foreach (json_object_get(answer, "reservations"), i, window) {
 		_cleanup_(free_ptr) char *id = xasprintf("%" PRId64, field_int(window, "id", 0));
+		_cleanup_(buf_finish) struct buf text = {0};
+		const char *reason = field_text(window, "reason");
 
-		offer(completion, id, field_text(window, "reason"));
+		jobview_gpu_names(&text, window);
+		buf_printf(&text, " for %s%s%s", format_user((uid_t)field_int(window, "uid", 0)),
+			   reason[0] ? ": " : "", reason);
+		offer(completion, id, buf_get(&text));
 	}
 }
 
@@ -157,6 +198,12 @@ static void offer_states(const struct completion *completion)
 {
 	for (size_t i = 0; jobview_states[i].name; i++)
 		offer(completion, jobview_states[i].name, jobview_states[i].meaning);
+}
+
+static void offer_events(const struct completion *completion)
+{
+	for (size_t i = 0; jobspec_events[i].name; i++)
+		offer(completion, jobspec_events[i].name, jobspec_events[i].meaning);
 }
 
 static void offer_users(const struct completion *completion)
@@ -205,9 +252,12 @@ static const struct kind {
 	bool is_list; /* several, with commas */
 } kinds[] = {
 	{"ID", offer_jobs, true},
+	{"JOBS", offer_past_jobs, true},
+	{"[KIND:]JOBS", offer_conditions, true},
 	{"GPU", offer_gpus, false},
 	{"TYPE", offer_types, false},
 	{"STATES", offer_states, true},
+	{"EVENTS", offer_events, true},
 	{"USER", offer_users, false},
 	{"SIGNAL", offer_signals, false},
 	{"FILE", offer_files, false},

@@ -135,6 +135,13 @@ int jobspec_set_text(struct jobspec *spec, const struct jobspec_field *field, co
 int jobspec_set_option(struct jobspec *spec, const struct jobspec_field *field, const char *text,
 		       int64_t now_ns, struct err *err);
 
+/* The events that an owner may hear of, ended by a NULL name. */
+extern const struct jobspec_event_desc {
+	const char *name;
+	enum jobspec_event bit;
+	const char *meaning; /* what a job does then, a few words */
+} jobspec_events[];
+
 /* A list of events as text, "start,end", and back: 0, or -EINVAL. */
 int jobspec_events_parse(const char *text, uint32_t *ret_events);
 const char *jobspec_events_format(uint32_t events, char buf[32]);

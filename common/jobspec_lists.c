@@ -68,13 +68,11 @@ int array_spec_parse(const char *text, struct array_spec *ret_spec, struct err *
 	return 0;
 }
 
-static const struct {
-	const char *name;
-	enum after_kind kind;
-} kinds[] = {
-	{"afterok", AFTER_OK},
-	{"afterany", AFTER_ANY},
-	{"afternotok", AFTER_NOT_OK},
+const struct after_desc after_kinds[] = {
+	{"afterok", AFTER_OK, "when they have succeeded"},
+	{"afterany", AFTER_ANY, "when they have ended"},
+	{"afternotok", AFTER_NOT_OK, "when they have not succeeded"},
+	{NULL, AFTER_OK, NULL},
 };
 
 void after_finish(struct after_list *list)
@@ -94,9 +92,9 @@ static int refuse_after(const char *text, const char *what, struct err *err)
 
 static bool take_kind(const char *word, enum after_kind *kind)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (STREQ(kinds[i].name, word)) {
-			*kind = kinds[i].kind;
+	for (size_t i = 0; after_kinds[i].name; i++)
+		if (STREQ(after_kinds[i].name, word)) {
+			*kind = after_kinds[i].kind;
 			return true;
 		}
 	return false;

@@ -23,6 +23,13 @@ void array_spec_finish(struct array_spec *spec);
 
 enum after_kind { AFTER_OK, AFTER_ANY, AFTER_NOT_OK };
 
+/* What each is called, ended by a NULL name. */
+extern const struct after_desc {
+	const char *name;
+	enum after_kind kind;
+	const char *meaning; /* "when they have ended" */
+} after_kinds[];
+
 /* One condition on the end of the jobs first .. last. */
 struct after {
 	enum after_kind kind;

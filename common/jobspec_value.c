@@ -150,13 +150,11 @@ int jobspec_put_signal(struct jobspec *spec, const struct jobspec_field *field, 
 	return 0;
 }
 
-static const struct {
-	const char *name;
-	enum jobspec_event bit;
-} events[] = {
-	{"start", JOBSPEC_EVENT_START},
-	{"end", JOBSPEC_EVENT_END},
-	{"fail", JOBSPEC_EVENT_FAIL},
+const struct jobspec_event_desc jobspec_events[] = {
+	{"start", JOBSPEC_EVENT_START, "it starts"},
+	{"end", JOBSPEC_EVENT_END, "it ends, however it does"},
+	{"fail", JOBSPEC_EVENT_FAIL, "it fails"},
+	{NULL, 0, NULL},
 };
 
 int jobspec_events_parse(const char *text, uint32_t *ret_events)
@@ -170,11 +168,11 @@ int jobspec_events_parse(const char *text, uint32_t *ret_events)
 
 		word += strspn(word, " ");
 		word[strcspn(word, " ")] = '\0';
-		while (i < ARRAY_SIZE(events) && !STREQ(events[i].name, word))
+		while (jobspec_events[i].name && !STREQ(jobspec_events[i].name, word))
 			i++;
-		if (i == ARRAY_SIZE(events))
+		if (!jobspec_events[i].name)
 			return -EINVAL;
-		bits |= events[i].bit;
+		bits |= jobspec_events[i].bit;
 	}
 	*ret_events = bits;
 	return 0;
@@ -183,10 +181,10 @@ int jobspec_events_parse(const char *text, uint32_t *ret_events)
 const char *jobspec_events_format(uint32_t bits, char buf[32])
 {
 	buf[0] = '\0';
-	for (size_t i = 0; i < ARRAY_SIZE(events); i++)
-		if (bits & events[i].bit) {
+	for (size_t i = 0; jobspec_events[i].name; i++)
+		if (bits & jobspec_events[i].bit) {
 			strcat(buf, buf[0] ? "," : "");
-			strcat(buf, events[i].name);
+			strcat(buf, jobspec_events[i].name);
 		}
 	return buf;
 }

@@ -17,4 +17,4 @@ function __tgpu_complete
     end
 end
 
-complete -c tgpu -f -a '(__tgpu_complete)'
+complete -c tgpu -k -f -a '(__tgpu_complete)'

@@ -2,6 +2,7 @@
 """What TAB says: `tgpu complete`, and the shells that ask it, each as a person would use it."""
 import os
 import pty
+import pwd
 import re
 import selectors
 import shutil
@@ -62,6 +63,20 @@ CANDIDATES = [
     (["release", "--", ""], ["3"]),
     (["requeue", ""], ["1"]),
     (["logs", "-f", ""], ["4", "3", "2", "1"]),
+    (["submit", "--notify", ""], ["start", "end", "fail"]),
+    (["submit", "--notify=end,f"], ["--notify=end,fail"]),
+    (["submit", "--array", ""], []),
+    (["submit", "--after", ""], ["3", "2", "1"]),
+    (["submit", "--after", "1,"], ["1,3", "1,2", "1,1"]),
+    (["submit", "--after", "a"], ["afterok:", "afterany:", "afternotok:"]),
+    (["submit", "-d", "afterok:"], ["afterok:3", "afterok:2", "afterok:1"]),
+    (["run", "--after=afterok:1,afterany:2"], ["--after=afterok:1,afterany:2"]),
+    (["run", "--after=afterok:1,aftern"], ["--after=afterok:1,afternotok:"]),
+    (["stats", "--by", ""], ["user", "name", "day"]),
+    (["events", "--job", ""], ["4", "3", "2", "1"]),
+    (["events", "--job=4,"], ["--job=4,4", "--job=4,3", "--job=4,2", "--job=4,1"]),
+    (["resume", ""], []),
+    (["unreserve", ""], []),
 ]
 
 LEFT_TO_THE_SHELL = [
@@ -87,6 +102,23 @@ def test_candidates_are_explained(queue):
     assert complete(queue, "release", "") == {"3": "held, held"}
     assert complete(queue, "drain", "0") == {"0": "allocated, Simulated GPU"}
     assert complete(queue, "submit", "--prio") == {"--priority": "larger goes first, -1000 to 1000 (default 0)"}
+
+
+def test_gpus_and_reservations(tgpu_factory):
+    """Twelve GPUs, so that text would be sorted otherwise; only what is drained can be resumed."""
+    tgpu = tgpu_factory(gpus="simulated:12")
+    gpus = [str(index) for index in range(12)]
+    assert list(complete(tgpu, "drain", "")) == [*gpus, "all"] and complete(tgpu, "resume", "") == {}
+    assert tgpu.cli("drain", "2", "10").returncode == 0
+    assert complete(tgpu, "resume", "") == {"2": "drained, Simulated GPU", "10": "drained, Simulated GPU",
+                                            "all": "every one of them"}
+    assert list(complete(tgpu, "drain", "")) == [*gpus, "all"]
+    for words in (["--gpus", "gpu0,gpu1", "--reason", "course"], ["--gpus", "gpu3"]):
+        assert tgpu.cli("reserve", *words, "--for", "2h").returncode == 0
+    me = pwd.getpwuid(os.geteuid()).pw_name
+    assert complete(tgpu, "unreserve", "") == {"1": f"gpu0,gpu1 (simulated) for {me}: course",
+                                               "2": f"gpu3 (simulated) for {me}"}
+    assert list(complete(tgpu, "unreserve", "1,")) == ["1,1", "1,2"]
 
 
 def test_every_option_is_offered(queue):
@@ -166,6 +198,7 @@ def test_typing_into_a_shell(queue, shell):
             ("tgpu release \t", ["tgpu release 3"]),
             ("tgpu cancel \t", ["running, a b:c", "held, held"]),
             ("tgpu list --state=que\t", ["queued"]),
+            ("tgpu submit --after aftern\t3 --hol\t", ["--after afternotok:3 --hold "]),
             ("tgpu list --state queued,fin\t", ["queued,finished"]),
             ("tgpu submit a-j\t", ["a-job.yaml"]),
             ("tgpu submit --gpus 2 -- readlin\t", ["-- readlink"]),
@@ -176,26 +209,53 @@ def test_typing_into_a_shell(queue, shell):
         terminal.close()
 
 
+def test_zsh_keeps_the_order(tgpu_factory):
+    terminal = zsh(tgpu_factory(gpus="simulated:12"))
+    try:
+        terminal.expect("ready")
+        terminal.type("tgpu drain \t")
+        terminal.expect("every GPU")
+        assert re.findall(r"^(\d+) +-- idle", terminal.seen, re.M) == [str(index) for index in range(12)]
+    finally:
+        terminal.close()
+
+
 def test_bash_takes_what_was_completed(queue):
     """The line as bash has it after TAB, not as it is shown: "=" and several candidates are its own ways."""
     need("bash")
     script = f"""
         compopt() {{ echo "$@"; }}
         source {COMPLETIONS}/tgpu.bash
-        ask() {{ COMP_WORDS=(tgpu "$@"); COMP_CWORD=$#; _tgpu tgpu; printf '[%s]\\n' "${{COMPREPLY[@]}}"; }}
-        ask list --state = que
-        ask list --state = queued,fin
-        ask release ''
-        ask submit -o ''
-        ask submit -- shuf
-        ask cancel ''
+        _command_offset() {{ echo "offset $1"; }}
+        ask() {{
+            COMP_LINE=$1 COMP_WORDS=() COMP_CWORD=-1
+            shift
+            for word; do COMP_WORDS[++COMP_CWORD]=$word; done
+            _tgpu tgpu
+            printf '[%s]\\n' "${{COMPREPLY[@]}}"
+        }}
+        ask 'tgpu list --state=que' tgpu list --state = que
+        ask 'tgpu list --state=queued,fin' tgpu list --state = queued,fin
+        ask 'tgpu submit --after afterok:' tgpu submit --after afterok : ''
+        ask 'tgpu submit --after=afterok:2,afterany:3' tgpu submit --after = afterok : 2,afterany : 3
+        ask 'tgpu submit --begin 14:00 --hol' tgpu submit --begin 14 : 00 --hol
+        ask 'tgpu release ' tgpu release ''
+        ask 'tgpu submit -o ' tgpu submit -o ''
+        ask 'tgpu submit --gpus=2 -- shuf' tgpu submit --gpus = 2 -- shuf
+        unset -f _command_offset
+        ask 'tgpu submit -- shuf' tgpu submit -- shuf
+        ask 'tgpu submit --after aftern' tgpu submit --after aftern
+        COMP_WORDBREAKS=${{COMP_WORDBREAKS//:}}
+        ask 'tgpu submit --after afterany:3' tgpu submit --after afterany:3
+        ask 'tgpu cancel ' tgpu cancel ''
     """
     done = subprocess.run(["bash", "--norc", "-c", script], capture_output=True, text=True, check=True,
                           env={**queue.env, "PATH": f"{TGPU.parent}:{queue.env['PATH']}", "COLUMNS": "40"})
     lines = done.stdout.splitlines()
-    assert lines[:6] == ["[queued]", "[queued,finished]", "[3]", "-o default", "[]", "[shuf]"]
-    assert lines[6:] == [f"[{text:39}]" for text in ("3             held, held", "2             queued, waits",
-                                                     "1             running, a b:c")]
+    jobs = [f"[{text:39}]" for text in ("3             held, held", "2             queued, waits",
+                                        "1             running, a b:c")]
+    assert lines == ["[queued]", "[queued,finished]", *jobs, "[3]", "[--hold]", "[3]", "-o default", "[]",
+                     "offset 6", "[]", "[shuf]", "-o nospace", "[afternotok:]", "[afterany:3]", *jobs]
 
 
 def test_fish(queue):
@@ -209,7 +269,9 @@ def test_fish(queue):
                               env={**queue.env, "PATH": f"{TGPU.parent}:{queue.env['PATH']}"}).stdout.splitlines()
 
     assert ask("tgpu subm") == ["submit\tput a job in line"]
-    assert sorted(ask("tgpu cancel ")) == ["1\trunning, a b:c", "2\tqueued, waits", "3\theld, held"]
+    assert ask("tgpu cancel ") == ["3\theld, held", "2\tqueued, waits", "1\trunning, a b:c"]
+    assert ask("tgpu submit --after afterok:") == ["afterok:3\theld, held", "afterok:2\tqueued, waits",
+                                                   "afterok:1\trunning, a b:c"]
     assert ask("tgpu list --state=queued,fin") == ["--state=queued,finished\tended with exit code 0"]
     assert [line.split("\t")[0] for line in ask("tgpu submit a-j")] == ["a-job.yaml"]
     assert "shuf" in [line.split("\t")[0] for line in ask("tgpu submit --gpus 2 -- shu")]
