@@ -39,7 +39,7 @@ def queue(tgpu_factory):
 
 CANDIDATES = [
     (["sub"], ["submit"]),
-    (["hel"], ["help"]),
+    (["he"], ["help"]),
     (["help", "requ"], ["requeue"]),
     (["no-such-verb", ""], []),
     (["submit", "--gpu"], ["--gpus", "--gpu-type", "--gpu-mem"]),

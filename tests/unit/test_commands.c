@@ -81,7 +81,7 @@ static void test_refusals_say_what_to_write(void **state)
 		{"qstat", "did you mean \"list\"?"},	 {"stop", "did you mean \"cancel\"?"},
 		{"start", "did you mean \"submit\"?"},	 {"qsub", "did you mean \"submit\"?"},
 		{"log", "did you mean \"logs\"?"},	 {"watch", "did you mean \"top\"?"},
-		{"version", "did you mean \"help\"?"},	 {"cancle", "did you mean \"cancel\"?"},
+		{"version", "did you mean \"help\"?"},	 {"cansel", "did you mean \"cancel\"?"},
 		{"python", "\"tgpu submit -- python\""}, {"--gpus", "stands before the command"},
 	};
 
