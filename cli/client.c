@@ -209,6 +209,11 @@ static int refused(int status, const json_t *answer, struct err *err)
 
 	if (sentence)
 		return err_set(err, errno_of_status(status), "%s", sentence);
+	if (status == 414 || status == 431)
+		return err_set(
+			err, -E2BIG,
+			"the request is too long for the daemon; name fewer jobs at a time, or "
+			"ranges such as 3-500");
 	return err_set(err, errno_of_status(status), "the daemon answered with HTTP status %d",
 		       status);
 }

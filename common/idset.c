@@ -95,6 +95,25 @@ bool idset_first_part(const struct idset *set, const struct idrange *range,
 	return true;
 }
 
+bool idset_last_part(const struct idset *set, const struct idrange *range, struct idrange *ret_part)
+{
+	size_t at = find(set, range->last);
+	struct idrange part;
+
+	if (at == set->n_ranges || set->ranges[at].first > range->last) {
+		if (at == 0)
+			return false;
+		at--;
+	}
+	part = set->ranges[at];
+	if (part.last < range->first)
+		return false;
+	part.first = part.first > range->first ? part.first : range->first;
+	part.last = part.last < range->last ? part.last : range->last;
+	*ret_part = part;
+	return true;
+}
+
 uint64_t idset_count(const struct idset *set)
 {
 	uint64_t count = 0;

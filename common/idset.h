@@ -32,6 +32,10 @@ bool idset_has(const struct idset *set, uint64_t id);
 bool idset_first_part(const struct idset *set, const struct idrange *range,
 		      struct idrange *ret_part);
 
+/* The same from the other end: up to its last common id. */
+bool idset_last_part(const struct idset *set, const struct idrange *range,
+		     struct idrange *ret_part);
+
 /* How many ids; saturates at UINT64_MAX. */
 uint64_t idset_count(const struct idset *set);
 

@@ -13,6 +13,8 @@ struct action {
 	 * act on the record's job, which has not ended. NULL: always. */
 	int (*check)(struct request_context *request, const struct record *record, uint64_t id,
 		     void *ctx, struct err *err);
+	/* Is it so already, and nothing to be done? NULL: never. */
+	bool (*is_done)(const struct record *record);
 	/* Do it to the record, which check() has just let pass and which is nothing but those
 	 * tasks. */
 	void (*apply)(struct request_context *request, struct record *record, void *ctx);

@@ -63,13 +63,17 @@ static int check_hold(struct request_context *request, const struct record *reco
 	return 0;
 }
 
+static bool is_held(const struct record *record)
+{
+	return record->job.held;
+}
+
 static void hold(struct request_context *request, struct record *record, void *ctx)
 {
 	struct job_event event = job_event_make(JOB_EVENT_HOLD, clock_wall_ns());
 
 	(void)ctx;
-	if (!record->job.held)
-		turn_apply(request->daemon, record, &event, "");
+	turn_apply(request->daemon, record, &event, "");
 }
 
 static int check_release(struct request_context *request, const struct record *record, uint64_t id,
@@ -99,12 +103,6 @@ static void add_failure(struct request_context *request, uint64_t id, int status
 					      "status", status, "error", why));
 }
 
-/* The first job of a range that a record or row stands for, which may begin before it. */
-static uint64_t first_named(const struct job *job, const struct idrange *range)
-{
-	return job->id > range->first ? job->id : range->first;
-}
-
 static int check(struct request_context *request, const struct action *action,
 		 const struct record *record, uint64_t id, struct err *err)
 {
@@ -115,14 +113,58 @@ static int check(struct request_context *request, const struct action *action,
 	return action->check ? action->check(request, record, id, action->ctx, err) : 0;
 }
 
-static void add_success(struct request_context *request, const struct record *record)
+static void add_success(struct request_context *request, const struct record *record,
+			const struct idrange *part)
 {
 	json_t *list = json_object_get(request->result, "results");
 
-	json_array_append_new(list,
-			      json_pack("{s:I, s:I, s:b, s:s}", "id", (json_int_t)record->job.id,
-					"n_tasks", (json_int_t)record->job.n_tasks, "ok", 1,
-					"state", job_state_name(record->job.state)));
+	json_array_append_new(list, json_pack("{s:I, s:I, s:b, s:s}", "id", (json_int_t)part->first,
+					      "n_tasks", (json_int_t)(part->last - part->first + 1),
+					      "ok", 1, "state", job_state_name(record->job.state)));
+}
+
+struct acting {
+	struct request_context *request;
+	const struct action *action;
+	const struct idset *ids;
+	size_t n_living; /* parts of records */
+};
+
+static void count_part(void *ctx, struct record *record, const struct idrange *part)
+{
+	struct acting *acting = ctx;
+
+	(void)record;
+	(void)part;
+	acting->n_living++;
+}
+
+/* What is refused leaves the record whole. */
+static void act_on_part(void *ctx, struct record *record, const struct idrange *part)
+{
+	const struct acting *acting = ctx;
+	struct request_context *request = acting->request;
+	const struct action *action = acting->action;
+	struct err err = {0};
+	int status = check(request, action, record, part->first, &err);
+
+	if (status) {
+		add_failure(request, part->first, status, err.msg);
+		return;
+	}
+	if (action->is_done && action->is_done(record)) {
+		add_success(request, record, part);
+		return;
+	}
+	if (record->job.state == JOB_QUEUED)
+		record = turn_carve(request->daemon, record, part->first, part->last);
+	action->apply(request, record, action->ctx);
+	add_success(request, record, part);
+}
+
+static size_t count_results(const struct request_context *request)
+{
+	return json_array_size(json_object_get(request->result, "results"));
 }
 
 struct ended {
@@ -133,63 +175,66 @@ struct ended {
 static int refuse_ended(void *ctx, const struct store_row *row)
 {
 	struct ended *ended = ctx;
+	uint64_t id = row->job.id;
 	char text[64];
 
 	snprintf(text, sizeof(text), "it is over (%s)", job_state_name(row->job.state));
-	add_failure(ended->request, first_named(&row->job, ended->range), 409, text);
-	return 0;
+	add_failure(ended->request, id > ended->range->first ? id : ended->range->first, 409, text);
+	return count_results(ended->request) >= IDS_MAX;
 }
 
-struct acting {
-	struct request_context *request;
-	const struct action *action;
-	const struct idrange *range;
-};
-
-/* Act on the part of a record that is in the range. What is refused leaves the record whole. */
-static void act_on_part(void *ctx, struct record *record)
+/* A single id that is named must exist. */
+static void refuse_missing(struct request_context *request, uint64_t id, size_t n_before)
 {
-	const struct acting *acting = ctx;
+	if (count_results(request) == n_before && !record_find(request->daemon, id))
+		add_failure(request, id, 404, "there is no such job");
+}
+
+/* Those that are over, and single ids that name none. Of the ended ones in ranges, the first some
+ * are told: the answer must not grow with all that ever ran. False: the store cannot be read. */
+static bool refuse_others(const struct acting *acting, const struct idrange *range)
+{
 	struct request_context *request = acting->request;
-	const struct action *action = acting->action;
-	uint64_t id = first_named(&record->job, acting->range);
-	struct err err = {0};
-	int status = check(request, action, record, id, &err);
-
-	if (status) {
-		add_failure(request, id, status, err.msg);
-		return;
-	}
-	if (record->job.state == JOB_QUEUED)
-		record = turn_carve(request->daemon, record, acting->range->first,
-				    acting->range->last);
-	action->apply(request, record, action->ctx);
-	add_success(request, record);
-}
-
-/* A single id that is named must exist; a range covers what there is. Of the ended ones in ranges,
- * the first some are told: the answer must not grow with all that ever ran. */
-static void act_on_range(struct request_context *request, const struct action *action,
-			 const struct idrange *range)
-{
-	struct daemon *daemon = request->daemon;
-	struct acting acting = {request, action, range};
 	struct ended ended = {request, range};
 	struct store_filter filter = {
 		.final_only = true,
 		.uid = -1,
 		.first_id = range->first,
 		.last_id = range->last,
-		.limit = IDS_MAX,
 	};
-	size_t before = json_array_size(json_object_get(request->result, "results"));
+	size_t before = count_results(request);
 	bool single = range->first == range->last;
+	struct err err = {0};
+	int r = 0;
 
-	record_walk(daemon, range, act_on_part, &acting);
 	if (single || before < IDS_MAX)
-		store_walk(daemon->store, &filter, refuse_ended, &ended, NULL);
-	if (single && json_array_size(json_object_get(request->result, "results")) == before)
-		add_failure(request, range->first, 404, "there is no such job");
+		r = store_walk(request->daemon->store, &filter, refuse_ended, &ended, &err);
+	if (r < 0) {
+		http_fail(request, 500, "%s", err.msg);
+		return false;
+	}
+	if (single)
+		refuse_missing(request, range->first, before);
+	return true;
+}
+
+/* All of it, or nothing where it is too much for one turn. */
+static void act_on_set(struct acting *acting)
+{
+	struct request_context *request = acting->request;
+	bool readable = true;
+
+	record_walk_set(request->daemon, acting->ids, count_part, acting);
+	if (acting->n_living > IDS_MAX) {
+		http_fail(request, 400, "%s: ids: more than %d jobs; split the request",
+			  acting->action->name, IDS_MAX);
+		return;
+	}
+	request->result = json_pack("{s:[]}", "results");
+	for (size_t i = 0; i < acting->ids->n_ranges && readable; i++)
+		readable = refuse_others(acting, &acting->ids->ranges[i]);
+	if (readable)
+		record_walk_set(request->daemon, acting->ids, act_on_part, acting);
 }
 
 void api_act_on_jobs(struct request_context *request, const json_t *body,
@@ -207,11 +252,8 @@ void api_act_on_jobs(struct request_context *request, const json_t *body,
 	else if (ids.n_ranges > IDS_MAX)
 		http_fail(request, 400, "%s: ids: more than %d of them; split the request",
 			  action->name, IDS_MAX);
-	if (!request->status) {
-		request->result = json_pack("{s:[]}", "results");
-		for (size_t i = 0; i < ids.n_ranges; i++)
-			act_on_range(request, action, &ids.ranges[i]);
-	}
+	if (!request->status)
+		act_on_set(&(struct acting){request, action, &ids, 0});
 	idset_finish(&ids);
 }
 
@@ -234,15 +276,20 @@ void api_cancel_fold(struct request_context *request)
 
 void api_requeue_fold(struct request_context *request)
 {
-	act(request, (struct action){"requeue", check_requeue, requeue, NULL});
+	act(request, (struct action){.name = "requeue", .check = check_requeue, .apply = requeue});
 }
 
 void api_hold_fold(struct request_context *request)
 {
-	act(request, (struct action){"hold", check_hold, hold, NULL});
+	act(request, (struct action){
+			     .name = "hold",
+			     .check = check_hold,
+			     .is_done = is_held,
+			     .apply = hold,
+		     });
 }
 
 void api_release_fold(struct request_context *request)
 {
-	act(request, (struct action){"release", check_release, release, NULL});
+	act(request, (struct action){.name = "release", .check = check_release, .apply = release});
 }

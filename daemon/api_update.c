@@ -122,7 +122,10 @@ void api_update_fold(struct request_context *request)
 			http_fail(request, 400, "update: %s cannot be changed; submit a new job",
 				  fixed[i]);
 	if (!request->status)
-		api_act_on_jobs(request, body, &(struct action){"update", check, apply, &update});
+		api_act_on_jobs(
+			request, body,
+			&(struct action){
+				.name = "update", .check = check, .apply = apply, .ctx = &update});
 	jobspec_finish(&update.spec);
 	json_decref(body);
 }

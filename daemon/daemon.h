@@ -46,13 +46,13 @@ struct record {
 	struct attempt
 		*attempt; /* the runner of a starting, running or stopping job; NULL: none yet */
 	char *after;	  /* owned: what it depends on, as its spec has it; NULL: nothing */
-	bool cancel_if_never; /* when what it depends on can never be */
-	bool dirty;	      /* changed in this turn: in turn->dirty */
-	bool is_new;	      /* came with this turn: the store does not know it yet */
-	char *new_spec;	      /* owned: to be written with this turn; NULL: what the store has */
-	char *new_owner;      /* owned: of a new job; NULL for a part of one that was split */
-	char *new_key;	      /* owned: of a new job; NULL: none */
-	bool is_aside;	      /* in daemon->aside */
+	bool cancel_if_never;  /* when what it depends on can never be */
+	bool dirty;	       /* changed in this turn: in turn->dirty */
+	bool is_new;	       /* came with this turn: the store does not know it yet */
+	char *new_spec;	       /* owned: to be written with this turn; NULL: what the store has */
+	char *new_owner;       /* owned: of a new job; NULL for a part of one that was split */
+	char *new_key;	       /* owned: of a new job; NULL: none */
+	struct record **aside; /* the list of those not in line that it is in; NULL */
 	struct record *prev, *next; /* there */
 	UT_hash_handle hh;
 };
@@ -82,7 +82,7 @@ struct daemon {
 	struct record *records; /* by id, of its first task */
 	struct record **arrays; /* owned; borrowed: those for several tasks, in order of id */
 	size_t n_arrays, arrays_capacity;
-	struct record *aside; /* those that wait without being in line: held ones, dependent ones */
+	struct record *held, *dependent; /* those that wait without being in line */
 	struct depend *depend;
 	struct user *users; /* by uid: those with records */
 	struct machine *machine;
@@ -118,8 +118,14 @@ struct record *record_next_running(const struct daemon *daemon, size_t *at);
 void record_walk(const struct daemon *daemon, const struct idrange *range,
 		 void (*fn)(void *ctx, struct record *record), void *ctx);
 
+/* The same for a set, with the part of the record's ids that is meant: one that stands for tasks in
+ * several ranges is visited with each, in the order of ids. */
+void record_walk_set(const struct daemon *daemon, const struct idset *ids,
+		     void (*fn)(void *ctx, struct record *record, const struct idrange *part),
+		     void *ctx);
+
 /* Its state has changed: put it aside or take it back. */
-void record_sort(struct daemon *daemon, struct record *record);
+void record_file(struct daemon *daemon, struct record *record);
 
 /* Leave a record its first n tasks; the others become a record of their own, alike in everything,
  * which is returned. */

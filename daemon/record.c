@@ -173,17 +173,65 @@ void record_walk(const struct daemon *daemon, const struct idrange *range,
 	}
 }
 
-void record_sort(struct daemon *daemon, struct record *record)
-{
-	bool belongs = record->job.state == JOB_QUEUED && !job_is_eligible(&record->job);
+typedef void part_fn(void *ctx, struct record *record, const struct idrange *part);
 
-	if (belongs == record->is_aside)
+/* The parts of what is now one record; `fn` may carve them from it one by one. */
+static void walk_parts(const struct daemon *daemon, const struct job *job, const struct idset *ids,
+		       part_fn *fn, void *ctx)
+{
+	struct idrange rest = {job->id, job->id + job->n_tasks - 1}, part;
+
+	while (rest.first <= rest.last && idset_first_part(ids, &rest, &part)) {
+		fn(ctx, record_find(daemon, part.first), &part);
+		rest.first = part.last + 1;
+	}
+}
+
+static void walk_range(const struct daemon *daemon, const struct idrange *range, part_fn *fn,
+		       void *ctx)
+{
+	for (uint64_t id = range->first; id <= range->last; id++) {
+		struct record *record = record_find(daemon, id);
+		struct idrange part = {id, 0};
+
+		if (!record)
+			continue;
+		part.last = record->job.id + record->job.n_tasks - 1;
+		if (part.last > range->last)
+			part.last = range->last;
+		id = part.last;
+		fn(ctx, record, &part);
+	}
+}
+
+void record_walk_set(const struct daemon *daemon, const struct idset *ids, part_fn *fn, void *ctx)
+{
+	struct record *record = daemon->records;
+	size_t n = HASH_COUNT(daemon->records);
+
+	if (idset_count(ids) <= n) {
+		for (size_t i = 0; i < ids->n_ranges; i++)
+			walk_range(daemon, &ids->ranges[i], fn, ctx);
 		return;
-	record->is_aside = belongs;
-	if (belongs)
-		DL_APPEND(daemon->aside, record);
-	else
-		DL_DELETE(daemon->aside, record);
+	}
+	/* What is carved is added behind these. */
+	for (; n > 0; n--, record = record->hh.next)
+		walk_parts(daemon, &record->job, ids, fn, ctx);
+}
+
+void record_file(struct daemon *daemon, struct record *record)
+{
+	const struct job *job = &record->job;
+	bool waits = job->state == JOB_QUEUED && !job_is_eligible(job);
+	struct record **list = !waits ? NULL : job->held ? &daemon->held : &daemon->dependent;
+
+	if (list == record->aside)
+		return;
+	if (record->aside)
+		DL_DELETE(*record->aside, record);
+	if (list)
+		DL_APPEND(*list, record);
+	record->aside = list;
 }
 
 struct record *record_split(struct daemon *daemon, struct record *record, uint32_t n)
@@ -217,8 +265,8 @@ struct record *record_split(struct daemon *daemon, struct record *record, uint32
 void record_destroy(struct daemon *daemon, struct record *record)
 {
 	HASH_DEL(daemon->records, record);
-	if (record->is_aside)
-		DL_DELETE(daemon->aside, record);
+	if (record->aside)
+		DL_DELETE(*record->aside, record);
 	count_jobs(daemon, record->job.uid, -(int64_t)record->job.n_tasks);
 	if (record->job.n_tasks > 1)
 		remove_array(daemon, record);

@@ -4,7 +4,7 @@
  *
  * The order of a list is the scheduler's own, so the waiting ones are walked in it until there are
  * enough: a page costs as much behind a million jobs as behind a thousand. Those that are not in
- * line (daemon->aside) are merged in where they will stand. Where ids or a user are given, who may
+ * line are merged in where they will stand. Where ids or a user are given, who may
  * be few among many, or the newest are asked for, jobs are collected first and sorted then.
  */
 #include "daemon/selection.h"
@@ -117,16 +117,20 @@ static enum standing standing_of(const struct job *job)
 	return job->held ? STANDING_HELD : STANDING_WAITS;
 }
 
+/* Records in the order of the list; no more of them are kept than are listed, and one. */
+struct page {
+	const struct record **list; /* owned */
+	size_t n, capacity;
+	bool is_cut; /* it was longer, and is in order */
+};
+
 struct listing {
 	struct daemon *daemon;
 	const struct selection *selection;
 	int64_t now_ns;
-	const struct record **list; /* owned */
-	size_t n, capacity;
-	bool is_cut;		     /* it was longer than is listed, and is in order */
-	const struct idrange *range; /* of ids, that is being looked at */
-	const struct record **aside; /* owned: in order, and how many of them are listed */
-	size_t n_aside, next_aside;
+	struct page page;      /* the list */
+	struct page dependent; /* those not in line who wait for others, */
+	size_t n_merged;       /* how many of them have had their turn */
 };
 
 static int compare_listed(const void *a, const void *b, void *ctx)
@@ -146,10 +150,10 @@ static int compare_listed(const void *a, const void *b, void *ctx)
 	return sched_compare(listing->daemon->sched, x, y, listing->now_ns);
 }
 
-static void sort(struct listing *listing, const struct record **list, size_t n)
+static void sort(struct listing *listing, struct page *page)
 {
-	if (n > 1)
-		qsort_r(list, n, sizeof(struct record *), compare_listed, listing);
+	if (page->n > 1)
+		qsort_r(page->list, page->n, sizeof(struct record *), compare_listed, listing);
 }
 
 static bool has_state(const struct selection *selection, const struct job *job)
@@ -158,60 +162,71 @@ static bool has_state(const struct selection *selection, const struct job *job)
 	       (selection->held && job->state == JOB_QUEUED && job->held);
 }
 
-static void add(struct listing *listing, const struct record *record)
+/* The next one, where they come in order. */
+static void append(struct listing *listing, struct page *page, const struct record *record)
 {
 	const struct job *job = &record->job;
 
 	if (job_state_is_final(job->state) || !has_state(listing->selection, job) ||
 	    !selection_watches(listing->selection, job))
 		return;
-	xgrow(&listing->list, &listing->capacity, listing->n + 1, sizeof(struct record *));
-	listing->list[listing->n++] = record;
+	xgrow(&page->list, &page->capacity, page->n + 1, sizeof(struct record *));
+	page->list[page->n++] = record;
+}
+
+/* One of many in no order, to be sorted at the end. As many again as are kept are taken in until
+ * they are sorted out: one comparison for most of a long queue, which stand behind those. */
+static void throw_in(struct listing *listing, struct page *page, const struct record *record)
+{
+	size_t enough = listing->selection->limit + 1;
+
+	if (page->is_cut && compare_listed(&record, &page->list[enough - 1], listing) >= 0)
+		return;
+	append(listing, page, record);
+	if (page->n < 2 * enough)
+		return;
+	sort(listing, page);
+	page->n = enough;
+	page->is_cut = true;
+}
+
+static void take_in(struct listing *listing, struct page *page, const struct record *aside)
+{
+	for (; aside; aside = aside->next)
+		throw_in(listing, page, aside);
+	sort(listing, page);
 }
 
 /* What stands for tasks in several ranges is found in each: it counts in the first. */
-static bool is_found_again(const struct listing *listing, const struct job *job)
+static bool is_found_again(const struct listing *listing, const struct job *job,
+			   const struct idrange *found)
 {
 	const struct idrange tasks = {job->id, job->id + job->n_tasks - 1};
-	struct idrange part;
+	struct idrange first;
 
 	return listing->selection->has_ids &&
-	       idset_first_part(&listing->selection->ids, &tasks, &part) &&
-	       part.first < listing->range->first;
+	       idset_first_part(&listing->selection->ids, &tasks, &first) &&
+	       first.first < found->first;
 }
 
-/* No more are kept than are listed, and as many again until they are sorted out: O(1) comparisons
- * for most of a long queue, which stand behind those. */
-static void add_found(void *ctx, struct record *record)
+static void add_found(void *ctx, struct record *record, const struct idrange *part)
 {
 	struct listing *listing = ctx;
-	const struct record *found = record;
-	size_t enough = listing->selection->limit + 1;
 
-	if (is_found_again(listing, &record->job) ||
-	    (listing->is_cut && compare_listed(&found, &listing->list[enough - 1], listing) >= 0))
-		return;
-	add(listing, record);
-	if (listing->n < 2 * enough)
-		return;
-	sort(listing, listing->list, listing->n);
-	listing->n = enough;
-	listing->is_cut = true;
+	if (!is_found_again(listing, &record->job, part))
+		throw_in(listing, &listing->page, record);
 }
 
 /* All that is selected, by looking at everything that can be. */
-static void collect(struct listing *listing)
+static void collect_all(struct listing *listing)
 {
-	static const struct idrange everything = {0, UINT64_MAX};
-	const struct idset *ids = &listing->selection->ids;
+	static struct idrange everything = {1, UINT64_MAX};
+	static const struct idset all = {.ranges = &everything, .n_ranges = 1};
+	const struct selection *selection = listing->selection;
 
-	if (!listing->selection->has_ids)
-		record_walk(listing->daemon, &everything, add_found, listing);
-	for (size_t i = 0; i < ids->n_ranges; i++) {
-		listing->range = &ids->ranges[i];
-		record_walk(listing->daemon, listing->range, add_found, listing);
-	}
-	sort(listing, listing->list, listing->n);
+	record_walk_set(listing->daemon, selection->has_ids ? &selection->ids : &all, add_found,
+			listing);
+	sort(listing, &listing->page);
 }
 
 static void add_running(struct listing *listing)
@@ -219,27 +234,26 @@ static void add_running(struct listing *listing)
 	const struct record *record;
 
 	for (size_t i = 0; (record = record_next_running(listing->daemon, &i));)
-		add(listing, record);
-	sort(listing, listing->list, listing->n);
-}
-
-static void sort_aside(struct listing *listing)
-{
-	size_t capacity = 0;
-
-	for (const struct record *record = listing->daemon->aside; record; record = record->next) {
-		xgrow(&listing->aside, &capacity, listing->n_aside + 1, sizeof(struct record *));
-		listing->aside[listing->n_aside++] = record;
-	}
-	sort(listing, listing->aside, listing->n_aside);
+		append(listing, &listing->page, record);
+	sort(listing, &listing->page);
 }
 
 static bool is_full(const struct listing *listing)
 {
-	return listing->n > listing->selection->limit;
+	return listing->page.n > listing->selection->limit;
 }
 
-/* The next in line, after those aside that would go before it. */
+/* Those who wait for others and would go before this one (NULL: the rest of them). */
+static void merge_dependent(struct listing *listing, const struct record *before)
+{
+	struct page *dependent = &listing->dependent;
+
+	while (!is_full(listing) && listing->n_merged < dependent->n &&
+	       (!before ||
+		compare_listed(&dependent->list[listing->n_merged], &before, listing) < 0))
+		append(listing, &listing->page, dependent->list[listing->n_merged++]);
+}
+
 static int add_waiting(void *ctx, const struct shape *shape, const struct waiting *waiting,
 		       int64_t begin_ns)
 {
@@ -248,26 +262,32 @@ static int add_waiting(void *ctx, const struct shape *shape, const struct waitin
 
 	(void)shape;
 	(void)begin_ns;
-	while (listing->next_aside < listing->n_aside &&
-	       compare_listed(&listing->aside[listing->next_aside], &record, listing) < 0)
-		add(listing, listing->aside[listing->next_aside++]);
-	add(listing, record);
+	merge_dependent(listing, record);
+	if (!is_full(listing))
+		append(listing, &listing->page, record);
 	return is_full(listing);
 }
 
+/* Running ones, the line with those merged in who are not in it yet, and the held ones. */
 static void walk_queue(struct listing *listing)
 {
-	bool waiting = listing->selection->states & (1u << JOB_QUEUED);
+	struct daemon *daemon = listing->daemon;
+	struct page held = {0};
 
 	add_running(listing);
-	if (!waiting && !listing->selection->held)
+	if (listing->selection->states & (1u << JOB_QUEUED)) {
+		take_in(listing, &listing->dependent, daemon->dependent);
+		sched_walk(daemon->sched, listing->now_ns, add_waiting, listing);
+		merge_dependent(listing, NULL);
+		free(listing->dependent.list);
+	} else if (!listing->selection->held) {
 		return;
-	sort_aside(listing);
-	if (waiting)
-		sched_walk(listing->daemon->sched, listing->now_ns, add_waiting, listing);
-	while (listing->next_aside < listing->n_aside && !is_full(listing))
-		add(listing, listing->aside[listing->next_aside++]);
-	free(listing->aside);
+	}
+	if (!is_full(listing))
+		take_in(listing, &held, daemon->held);
+	for (size_t i = 0; i < held.n && !is_full(listing); i++)
+		append(listing, &listing->page, held.list[i]);
+	free(held.list);
 }
 
 bool selection_living(struct daemon *daemon, const struct selection *selection,
@@ -277,10 +297,10 @@ bool selection_living(struct daemon *daemon, const struct selection *selection,
 		.daemon = daemon, .selection = selection, .now_ns = clock_wall_ns()};
 
 	if (selection->has_ids || selection->uid >= 0 || selection->newest)
-		collect(&listing);
+		collect_all(&listing);
 	else
 		walk_queue(&listing);
-	*ret_list = listing.list;
-	*ret_n = listing.n < selection->limit ? listing.n : selection->limit;
+	*ret_list = listing.page.list;
+	*ret_n = listing.page.n < selection->limit ? listing.page.n : selection->limit;
 	return is_full(&listing);
 }

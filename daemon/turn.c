@@ -93,7 +93,7 @@ void turn_submit(struct daemon *daemon, struct record *record)
 
 void turn_load(struct daemon *daemon, struct record *record)
 {
-	record_sort(daemon, record);
+	record_file(daemon, record);
 	if (job_is_eligible(&record->job))
 		enqueue(daemon, record);
 }
@@ -444,7 +444,7 @@ static void commit(struct daemon *daemon)
 	histogram_add(&daemon->metrics.commit, histogram_bounds_work, seconds_since(began_ns));
 	for (size_t i = 0; i < turn->n_dirty; i++) {
 		turn->dirty[i]->job.revision = daemon->revision;
-		record_sort(daemon, turn->dirty[i]);
+		record_file(daemon, turn->dirty[i]);
 	}
 }
 

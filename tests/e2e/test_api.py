@@ -4,6 +4,7 @@ import json
 import os
 import re
 import socket
+import time
 
 import pytest
 
@@ -208,3 +209,15 @@ def test_the_newest_may_be_over_while_more_live_than_are_listed(tgpu_factory):
             assert newest(limit, more) == (expected[:limit], limit < len(expected)), (limit, more)
     assert tgpu.cli("cancel", "last").returncode != 0, "it is over"
     assert tgpu.job(living[2])["state"] == "running"
+
+
+def test_news_that_has_no_room_in_a_page_is_news(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    first = tgpu.submit("--hold", "--", "true")
+    second = tgpu.submit("--hold", "--", "true")
+    before = tgpu.api("GET", "/v1/status")[1]["revision"]
+    assert tgpu.cli("update", str(second), "--name", "new").returncode == 0
+    for query in (f"state=all&limit=1&after={before}", f"ids={first}-{second}&limit=1&after={before}"):
+        began = time.monotonic()
+        assert tgpu.api("GET", f"/v1/jobs?{query}")[1]["revision"] > before
+        assert time.monotonic() - began < 20, "answered by the change, not by the end of patience"

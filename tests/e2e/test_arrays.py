@@ -352,3 +352,49 @@ def test_why_follows_a_chain(tgpu_factory):
     assert "will never start" in said
     after = tgpu.submit("--after", "last", "--", "true")
     assert f"job {after - 1} will never start" in tgpu.cli("why", str(after)).stdout
+
+
+def parts(tgpu, query):
+    answer = tgpu.api("GET", f"/v1/jobs?{query}")[1]
+    return [(entry["id"], entry["n_tasks"]) for entry in answer["jobs"]], answer["more"]
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_the_parts_of_an_array_that_are_named(tgpu_factory, ended):
+    """Each once, whether they wait or have been cancelled, in order and within the limit."""
+    tgpu = tgpu_factory(gpus="simulated:1")
+    tgpu.submit("--array", "1-10", "--hold", "--gpus", "1", "--", "true")
+    if ended:
+        tgpu.cli("cancel", "1-10")
+    forwards = [(1, 1), (3, 2), (6, 1), (9, 2)]
+    shown, more = parts(tgpu, "ids=1,3-4,6,9-20")
+    assert (sorted(shown), more) == (forwards, False)
+    shown, more = parts(tgpu, "ids=1,3-4,6,9-20&limit=3")
+    assert (len(shown), more) == (3, True)
+    shown, more = parts(tgpu, "ids=1,3-4,6,9-20&order=newest")
+    assert (shown, more) == (forwards[::-1], False)
+    shown, more = parts(tgpu, "ids=1,3-4,6,9-20&order=newest&limit=2")
+    assert (shown, more) == ([(9, 2), (6, 1)], True)
+
+
+def test_what_is_held_already_is_left_whole(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    tgpu.submit("--array", "1-10", "--hold", "--gpus", "1", "--", "true")
+    assert tgpu.cli("hold", "4").stdout == "job 4 queued\n"
+    assert parts(tgpu, "ids=1-10")[0] == [(1, 10)]
+    assert tgpu.cli("release", "4,6-7").returncode == 0
+    assert parts(tgpu, "state=held")[0] == [(1, 3), (5, 1), (8, 3)]
+
+
+def test_many_named_at_once(tgpu_factory):
+    """Ranges that are wide cost no more than one look at each job; more than can be done at once is refused whole."""
+    tgpu = tgpu_factory(gpus="simulated:1")
+    body = {"command": ["true"], "cwd": "/", "env": {}, "num_gpus": 1, "hold": True, "array": "1-30000"}
+    assert tgpu.api("POST", "/v1/jobs", body)[0] == 201
+    wide = ",".join(f"{2**40 * i}-{2**40 * i + 2**39}" for i in range(1, 300))
+    assert parts(tgpu, f"ids=2-5,7,{wide}")[0] == [(2, 4), (7, 1)]
+    odd = ",".join(str(i) for i in range(1, 20003, 2))
+    status, answer = tgpu.api("POST", "/v1/jobs/release", {"ids": odd})
+    assert (status, "more than 10000" in answer["error"]) == (400, True)
+    assert parts(tgpu, "ids=1-30000")[0] == [(1, 30000)]
+    assert "ranges such as" in tgpu.cli("list", odd).stderr

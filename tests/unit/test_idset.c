@@ -134,6 +134,25 @@ static void test_too_many_ranges_are_refused(void **state)
 
 #define SMALL 200
 
+/* The last ids of a range that are in the set, one by one from behind. */
+static void check_last_part(const struct idset *set, const bool *bits, const struct idrange *range)
+{
+	struct idrange part;
+	uint64_t last = range->last < SMALL ? range->last : SMALL, first;
+
+	while (last >= range->first && !bits[last])
+		last--;
+	if (last < range->first) {
+		assert_false(idset_last_part(set, range, &part));
+		return;
+	}
+	first = last;
+	while (first > range->first && bits[first - 1])
+		first--;
+	assert_true(idset_last_part(set, range, &part));
+	assert_true(part.first == first && part.last == last);
+}
+
 static void check_against_bits(const struct idset *set, const bool *bits)
 {
 	_cleanup_(free_ptr) char *printed = idset_format(set);
@@ -145,6 +164,8 @@ static void check_against_bits(const struct idset *set, const bool *bits)
 		assert_int_equal(idset_has(set, id), bits[id]);
 	}
 	assert_true(idset_count(set) == count);
+	for (uint64_t first = 1; first <= SMALL; first += 7)
+		check_last_part(set, bits, &(struct idrange){first, first + 20});
 	for (size_t i = 1; i < set->n_ranges; i++)
 		assert_true(set->ranges[i].first > set->ranges[i - 1].last + 1);
 	assert_int_equal(idset_parse(printed, &again, NULL), 0);
