@@ -260,6 +260,7 @@ static void raise_again(int number)
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
+/* Curses takes a terminal such as "dumb", whose cursor cannot be moved, and shows nothing on it. */
 static int open_screen(struct err *err)
 {
 	const char *term = getenv("TERM");
@@ -270,8 +271,16 @@ static int open_screen(struct err *err)
 	if (!screen)
 		return err_set(
 			err, -EINVAL,
-			"nothing is known of the terminal \"%.64s\"; set TERM, or use --once",
+			"nothing is known of the terminal \"%.64s\"; set TERM, or use \"tgpu "
+			"top --once\"",
 			term ? term : "");
+	if (!tigetstr("cup")) {
+		endwin();
+		return err_set(err, -EINVAL,
+			       "the terminal \"%.64s\" cannot place its cursor, as a screen that "
+			       "changes needs; set TERM, or use \"tgpu top --once\"",
+			       term ? term : "");
+	}
 	cbreak();
 	noecho();
 	nodelay(stdscr, TRUE);

@@ -125,17 +125,15 @@ static void act_change(struct top *top, const struct key *key)
 		top->verb_fills_text = false;
 }
 
+/* What is asked is kept apart from what is said: a command that ends must not hide the question. */
 static void act_ask_cancel(struct top *top, const struct key *key)
 {
-	_cleanup_(buf_finish) struct buf ids = {0};
-
 	(void)key;
 	if (!get_selected(top, &top->asked))
 		return;
 	top->mode = TOP_CONFIRM;
-	idrange_format(&ids, &top->asked);
-	snprintf(top->said, sizeof(top->said), "cancel job%s %s? y/n",
-		 top->asked.last > top->asked.first ? "s" : "", buf_get(&ids));
+	snprintf(top->asked_name, sizeof(top->asked_name), "%s",
+		 top_model_job_name(&top->model, top->asked.first));
 }
 
 static void act_follow(struct top *top, const struct key *key)
@@ -208,12 +206,18 @@ static void act_help(struct top *top, const struct key *key)
 	open_text(top, "keys", buf_get(&text));
 }
 
-void top_key_hints(struct buf *buf)
+void top_key_hints(struct buf *buf, size_t width)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-		if (keys[i].hint)
-			buf_printf(buf, "%s%s %s", buf->len > 0 ? "  " : "", keys[i].name,
-				   keys[i].hint);
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		const char *gap = buf->len > 0 ? "  " : "";
+
+		if (!keys[i].hint)
+			continue;
+		if (buf->len + strlen(gap) + strlen(keys[i].name) + 1 + strlen(keys[i].hint) >
+		    width)
+			return;
+		buf_printf(buf, "%s%s %s", gap, keys[i].name, keys[i].hint);
+	}
 }
 
 static const struct key *find_key(int code)

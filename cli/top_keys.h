@@ -4,6 +4,7 @@
 
 #include "cli/top_model.h"
 #include "cli/top_verb.h"
+#include "common/jobspec.h"
 
 enum top_mode {
 	TOP_LISTS,   /* keys act on the selected job */
@@ -25,9 +26,10 @@ struct top {
 	struct buf text;
 	size_t first, last; /* line of the text on top of the screen; the last that may be */
 
-	struct idrange asked; /* the jobs that y cancels */
-	char said[256];	      /* in the last line, until the next key */
-	char lost[256];	      /* why there are no news; "": connected */
+	struct idrange asked;		       /* the jobs that y cancels */
+	char asked_name[JOBSPEC_NAME_MAX + 1]; /* of the first of them; "": unknown */
+	char said[256];			       /* in the last line, until the next key */
+	char lost[256];			       /* why there are no news; "": connected */
 
 	bool following; /* the main loop is to hand the terminal to the log of the first of `asked`
 			 */
@@ -43,5 +45,5 @@ void top_key(struct top *top, int key);
 /* The verb that a key started has ended: show what it printed. */
 void top_take_verb(struct top *top);
 
-/* Append "q quit  ? help  ..." of the most important keys. */
-void top_key_hints(struct buf *buf);
+/* Append "q quit  ? help  ..." of the most important keys, as many as fit into `width` columns. */
+void top_key_hints(struct buf *buf, size_t width);

@@ -198,6 +198,11 @@ const struct top_row *top_model_selected(const struct top_model *model)
 	return list->n > 0 ? &list->rows[list->at] : NULL;
 }
 
+const char *top_model_job_name(const struct top_model *model, uint64_t id)
+{
+	return field_text(find_job(model, id), "name");
+}
+
 void top_list_scroll(struct top_list *list, size_t height)
 {
 	size_t last = list->n > height ? list->n - height : 0;

@@ -69,6 +69,9 @@ void top_model_move(struct top_model *model, int64_t rows);
 /* The selected row of the pane in focus; NULL when it is empty. */
 const struct top_row *top_model_selected(const struct top_model *model);
 
+/* The name of a job of the last answer, borrowed from it; "" when it is not there. */
+const char *top_model_job_name(const struct top_model *model, uint64_t id);
+
 /* Choose list->first so that the selected one is among `height` rows and none is left empty. */
 void top_list_scroll(struct top_list *list, size_t height);
 

@@ -210,7 +210,44 @@ def test_it_does_with_ascii(tgpu_factory, screen_factory):
 def test_an_unknown_terminal_is_an_error(busy, screen_factory):
     screen = screen_factory(busy, TERM="no-such-terminal")
     text = screen.wait_for("^code=2")
-    assert 'terminal "no-such-terminal"' in text
+    assert 'terminal "no-such-terminal"' in text and "tgpu top --once" in text
+
+
+@needs_tmux
+def test_a_terminal_without_a_cursor_is_an_error(busy, screen_factory):
+    screen = screen_factory(busy, TERM="dumb")
+    text = screen.wait_for("^code=2(.|\n)*iexten")
+    assert 'terminal "dumb"' in text and "tgpu top --once" in text
+    assert " icanon" in text and " echo " in text
+
+
+@needs_tmux
+def test_a_small_screen_says_what_it_leaves_out(busy, screen_factory):
+    for name in ("five", "six", "seven", "eight", "nine"):
+        busy.submit("--gpus", "1", "--name", name, "--", "sleep", "1000")
+    screen = screen_factory(busy, width=60, height=15)
+    text = screen.wait_for(r"^ WAITING NAME +USER PRIO GPUS +START REASON +\+1 more$")
+    lines = text.splitlines()
+    assert lines[4].startswith(" RUNNING") and "more" not in lines[1] + lines[4]
+    assert len(lines) == 15 and lines[14] == "q quit  ? help  Tab pane  w why  l log  c cancel  h hold"
+    screen.keys("Tab")
+    screen.tmux("resize-window", "-x", "60", "-y", "8")
+    screen.wait_for(r"\A.*\n WAITING .* \+3 more\n> +2 two .*\n(.*\n){4}q quit")
+    screen.keys("End")
+    screen.wait_for(r"^ WAITING .* \+3 more\n +5 five .*\n(.*\n){3}> +9 nine .*\nq quit")
+
+
+@needs_tmux
+def test_help_has_the_whole_of_a_small_screen(busy, screen_factory):
+    screen = screen_factory(busy, width=60, height=15)
+    screen.wait_for(r"^> +1 train")
+    screen.keys("?")
+    text = screen.wait_for(r"\A.*\nkeys \(lines 1-12 of 19\)\nq +leave\n(.*\n){11}arrows scroll")
+    assert "Simul" not in text
+    screen.keys("End")
+    screen.wait_for(r"^keys \(lines 8-19 of 19\)(.|\n)*^Esc +show all jobs again\narrows")
+    screen.tmux("resize-window", "-x", "60", "-y", "30")
+    screen.wait_for(r"\A.*\n GPU (.*\n){3}keys\nq +leave")
 
 
 # what keys do
@@ -223,7 +260,7 @@ def test_keys_act_on_all_waiting_tasks_of_an_array(tgpu_factory, screen_factory)
     screen.wait_for("0 running, 99 waiting")
     screen.wait_for(r"^. +1-99 true")
     screen.keys("Tab", "c")
-    screen.wait_for(r"^cancel jobs 1-99\? y/n")
+    screen.wait_for(r"^cancel jobs 1-99 \(true\)\? y/n")
     screen.keys("y")
     screen.wait_for("^jobs 1-99 cancelled")
     assert tgpu.job(50)["state"] == "cancelled"
@@ -234,17 +271,66 @@ def test_c_cancels_that_job_after_a_question(busy, screen_factory):
     screen = screen_factory(busy)
     screen.wait_for(r"^ +4 four")
     screen.keys("Tab", "Down", "c")
-    screen.wait_for(r"^cancel job 3\? y/n")
+    screen.wait_for(r"^cancel job 3 \(three\)\? y/n")
     screen.keys("n")
     screen.wait_for("^not cancelled")
     assert busy.job(3)["state"] == "queued"
     screen.keys("k", "j", "c")
-    screen.wait_for(r"^cancel job 3\? y/n")
+    screen.wait_for(r"^cancel job 3 \(three\)\? y/n")
     screen.keys("y")
     screen.wait_for("^job 3 cancelled")
     screen.wait_until_gone(r"^. +3 three")
     assert busy.job(3)["state"] == "cancelled"
     assert [busy.job(job)["state"] for job in (1, 2, 4)] == ["running", "queued", "queued"]
+
+
+@needs_tmux
+def test_y_cancels_the_job_of_the_question_whatever_the_list_does(busy, screen_factory):
+    screen = screen_factory(busy)
+    screen.wait_for(r"^ +4 four")
+    screen.keys("Tab", "c")
+    screen.wait_for(r"^cancel job 2 \(two\)\? y/n")
+    busy.cli("update", "4", "--priority", "100")
+    screen.wait_for(r"^> +2 two(.|\n)*^cancel job 2 \(two\)\? y/n")
+    busy.cli("cancel", "--now", "1")  # 4 and 2 begin, and the selection goes to what waits in their place
+    screen.wait_for(r"^> +3 three(.|\n)*^cancel job 2 \(two\)\? y/n")
+    screen.keys("y")
+    screen.wait_for("^job 2 (cancelled|stopping)")
+    assert busy.wait(2)["state"] == "cancelled"
+    assert "cancelled" not in [busy.job(job)["state"] for job in (3, 4)]
+
+
+@needs_tmux
+def test_a_command_that_ends_does_not_hide_the_question(busy, screen_factory):
+    gate = busy.dir / "gate"
+    slow = busy.dir / "slow"
+    slow.mkdir()
+    # A tgpu whose answer to h waits for the gate: what a loaded daemon does to it.
+    (slow / "tgpu").write_text(f'#!/bin/sh\nwhile ! [ -e {gate} ]; do sleep 0.02; done\nexec {TGPU} "$@"\n')
+    (slow / "tgpu").chmod(0o755)
+    screen = screen_factory(busy, f"{TGPU.parent}/tgpu-top {slow}/tgpu 2000; true")
+    screen.wait_for(r"^ +4 four")
+    screen.keys("Tab", "h", "c")
+    screen.wait_for(r"^cancel job 2 \(two\)\? y/n")
+    gate.touch()
+    screen.wait_for(r"^. +2 two .* held(.|\n)*^cancel job 2 \(two\)\? y/n")
+    screen.keys("n")
+    screen.wait_for("^not cancelled")
+
+
+@needs_tmux
+def test_the_question_fits_whatever_the_job_is_called(tgpu_factory, screen_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    tgpu.submit("--gpus", "1", "--name", "x" * 100, "--", "sleep", "1000")
+    screen = screen_factory(tgpu, width=50, height=20)
+    screen.wait_for("^> +1 x+")
+    screen.keys("c")
+    text = screen.wait_for(r"^cancel job 1 \(x+\+\)\? y/n$")
+    assert max(map(columns, text.splitlines())) == 50
+    screen.keys("n", "BTab")  # of a GPU it is the job's name, not the GPU's
+    screen.wait_for("^> +0 allocated")
+    screen.keys("c")
+    screen.wait_for(r"^cancel job 1 \(x+\+\)\? y/n$")
 
 
 @needs_tmux
@@ -342,6 +428,9 @@ def test_it_says_that_the_daemon_is_gone_and_finds_it_again(busy, screen_factory
     busy.stop()
     text = screen.wait_for("^no daemon listens on .*")
     assert re.search(r"^> +1 train", text, re.M)
+    screen.tmux("resize-window", "-x", "60", "-y", "15")
+    message = f'no daemon listens on {busy.socket}; start one with "tgpu daemon start"; trying again'
+    screen.wait(lambda text: message in " ".join(text.splitlines()), "the whole message")
     busy.start()
     screen.wait_until_gone("no daemon")
     new = busy.submit("--name", "later", "--gpus", "1", "--", "true")
