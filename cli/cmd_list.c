@@ -18,18 +18,20 @@ static const struct option_desc options[] = {
 	{"json", 0, OPTION_FLAG, NULL, "print the daemon's answer as JSON", NULL},
 };
 
-/* Cut as far as they may be, all columns fit into 80: the last keeps room for eight GPUs. */
-static const struct table_column columns[] = {
-	{"JOBID", true, 0}, {"NAME", false, 8}, {"USER", false, 6},
-	{"ST", false, 0},   {"PRIO", true, 0},	{"GPUS", true, 0},
-	{"TIME", true, 0},  {"LIMIT", true, 0}, {"GPU_IDS(REASON)", false, 16},
-};
+#define TIME_COLUMN 6
 
-/* With --start, TIME gives way to START. */
-static const struct table_column columns_with_start[] = {
-	{"JOBID", true, 0}, {"NAME", false, 8}, {"USER", false, 6},
-	{"ST", false, 0},   {"PRIO", true, 0},	{"GPUS", true, 0},
-	{"START", true, 0}, {"LIMIT", true, 0}, {"GPU_IDS(REASON)", false, 16},
+/* Cut as far as they may be, all columns fit into 80: the last keeps room for eight GPUs. On less,
+ * those that say least go. */
+static const struct table_column columns[] = {
+	{"JOBID", true, 0, 0},
+	{"NAME", false, 8, 0},
+	{"USER", false, 6, 3},
+	{"ST", false, 0, 0},
+	{"PRIO", true, 0, 5},
+	{"GPUS", true, 0, 2},
+	[TIME_COLUMN] = {"TIME", true, 0, 1},
+	{"LIMIT", true, 0, 4},
+	{"GPU_IDS(REASON)", false, 16, 0},
 };
 
 /* When it started, or will. */
@@ -72,10 +74,14 @@ static void print_list(const json_t *answer, bool with_start)
 	_cleanup_(table_finish) struct table table = {0};
 	const json_t *jobs = json_object_get(answer, "jobs");
 	int64_t now_ms = clock_wall_ns() / NS_PER_MS;
+	struct table_column shown[ARRAY_SIZE(columns)];
 	const json_t *job;
 	size_t i;
 
-	table_init(&table, with_start ? columns_with_start : columns, ARRAY_SIZE(columns));
+	memcpy(shown, columns, sizeof(columns));
+	if (with_start)
+		shown[TIME_COLUMN].title = "START";
+	table_init(&table, shown, ARRAY_SIZE(shown));
 	json_array_foreach (jobs, i, job)
 		add_row(&table, job, now_ms, with_start);
 	table_print(&table, stdout, format_width(), format_wants_colour());

@@ -3,7 +3,8 @@
  * Tables and text for people.
  *
  * Invariants: what comes from jobs reaches the terminal without control characters; without a
- * terminal there are no colours and nothing is cut, so scripts see whole values.
+ * terminal there are no colours and nothing is cut, so scripts see whole values; one that is very
+ * long stands out of its column instead of widening it for all rows.
  * Cost: a table is kept in memory until it is printed; a user's name is looked up once.
  */
 #include "cli/format.h"
@@ -20,7 +21,8 @@
 #include "common/duration.h"
 #include "common/utf8.h"
 
-#define GAP 2 /* blanks between columns */
+#define GAP	  2  /* blanks between columns */
+#define WIDE_MOST 40 /* columns that one value may make all others of its column wide, uncut */
 
 static const char *const colour_codes[] = {
 	[COLOUR_NONE] = "",	    [COLOUR_BOLD] = "\033[1m",	 [COLOUR_DIM] = "\033[2m",
@@ -247,35 +249,85 @@ void table_addf(struct table *table, enum format_colour colour, const char *fmt,
 	table_add(table, colour, text);
 }
 
-/* The widths that the contents want; returns the length of a whole line. */
-static size_t natural_widths(const struct table *table, size_t *widths)
+/* How a table is printed. */
+struct layout {
+	size_t *widths; /* borrowed; 0: the column is left out */
+	size_t last;	/* of the columns that are shown: nothing is padded behind it */
+	bool cuts;	/* else what is wider than its column pushes the rest of its row */
+	bool colours;
+};
+
+/* The widths that the contents want. */
+static void set_widths(const struct table *table, struct layout *layout)
+{
+	for (size_t c = 0; c < table->n_columns; c++) {
+		size_t *width = &layout->widths[c];
+
+		*width = format_columns(table->columns[c].title);
+		for (size_t i = c; i < table->n_cells; i += table->n_columns) {
+			size_t columns = format_columns(table->cells[i].text);
+
+			if (columns > WIDE_MOST && !layout->cuts)
+				columns = WIDE_MOST;
+			*width = columns > *width ? columns : *width;
+		}
+	}
+}
+
+/* Of a whole line; with `cut`, once every column has been cut as far as it may be. */
+static size_t line_width(const struct table *table, const struct layout *layout, bool cut)
 {
 	size_t total = 0;
 
 	for (size_t c = 0; c < table->n_columns; c++) {
-		widths[c] = format_columns(table->columns[c].title);
-		for (size_t i = c; i < table->n_cells; i += table->n_columns) {
-			size_t columns = format_columns(table->cells[i].text);
+		size_t width = layout->widths[c], least = table->columns[c].least;
 
-			widths[c] = columns > widths[c] ? columns : widths[c];
-		}
-		total += widths[c] + (c > 0 ? GAP : 0);
+		if (width > 0)
+			total += (cut && least > 0 && least < width ? least : width) +
+				 (total > 0 ? GAP : 0);
 	}
 	return total;
 }
 
-static void shrink_widths(const struct table *table, size_t *widths, size_t excess)
+/* Leave the column out that can best be spared; false when all that are left are needed. */
+static bool leave_one_out(const struct table *table, struct layout *layout)
+{
+	size_t victim = table->n_columns;
+
+	for (size_t c = 0; c < table->n_columns; c++)
+		if (layout->widths[c] > 0 && table->columns[c].spare > 0 &&
+		    (victim == table->n_columns ||
+		     table->columns[c].spare > table->columns[victim].spare))
+			victim = c;
+	if (victim == table->n_columns)
+		return false;
+	layout->widths[victim] = 0;
+	return true;
+}
+
+static void shrink_widths(const struct table *table, struct layout *layout, size_t excess)
 {
 	for (size_t c = 0; c < table->n_columns && excess > 0; c++) {
 		size_t least = table->columns[c].least;
-		size_t spare = widths[c] > least ? widths[c] - least : 0;
+		size_t spare = layout->widths[c] > least ? layout->widths[c] - least : 0;
 		size_t cut = spare < excess ? spare : excess;
 
 		if (least == 0)
 			continue;
-		widths[c] -= cut;
+		layout->widths[c] -= cut;
 		excess -= cut;
 	}
+}
+
+static void fit_widths(const struct table *table, struct layout *layout, size_t width)
+{
+	size_t total;
+
+	while (line_width(table, layout, true) > width && leave_one_out(table, layout))
+		continue;
+	total = line_width(table, layout, false);
+	if (total > width)
+		shrink_widths(table, layout, total - width);
 }
 
 /* Append at most `width` columns of text; the last one is '+' when something was cut. */
@@ -292,34 +344,38 @@ static size_t append_cut(struct buf *line, const char *text, size_t width)
 	return columns + 1;
 }
 
-static void append_cell(struct buf *line, const struct table_column *column, const char *text,
-			size_t width, bool last)
+static void append_cell(struct buf *line, const struct table *table, const struct layout *layout,
+			size_t c, const char *text)
 {
 	_cleanup_(buf_finish) struct buf cell = {0};
-	int pad = (int)(width - append_cut(&cell, text, width));
+	size_t width = layout->widths[c];
+	size_t columns = append_cut(&cell, text, layout->cuts ? width : SIZE_MAX);
+	int pad = columns < width ? (int)(width - columns) : 0;
 
-	if (column->right)
+	if (table->columns[c].right)
 		buf_printf(line, "%*s", pad, "");
 	buf_puts(line, buf_get(&cell));
-	if (!column->right && !last)
+	if (!table->columns[c].right && c < layout->last)
 		buf_printf(line, "%*s", pad, "");
 }
 
-static void print_row(const struct table *table, const struct table_cell *row, const size_t *widths,
-		      FILE *out, bool colours)
+static void print_row(const struct table *table, const struct table_cell *row,
+		      const struct layout *layout, FILE *out)
 {
 	_cleanup_(buf_finish) struct buf line = {0};
 
 	for (size_t c = 0; c < table->n_columns; c++) {
 		enum format_colour colour = row ? row[c].colour : COLOUR_BOLD;
 		const char *text = row ? row[c].text : table->columns[c].title;
-		bool coloured = colours && colour != COLOUR_NONE;
+		bool coloured = layout->colours && colour != COLOUR_NONE;
 
-		if (c > 0)
+		if (layout->widths[c] == 0)
+			continue;
+		if (line.len > 0)
 			buf_printf(&line, "%*s", GAP, "");
 		if (coloured)
 			buf_puts(&line, colour_codes[colour]);
-		append_cell(&line, &table->columns[c], text, widths[c], c == table->n_columns - 1);
+		append_cell(&line, table, layout, c, text);
 		if (coloured)
 			buf_puts(&line, "\033[0m");
 	}
@@ -329,11 +385,14 @@ static void print_row(const struct table *table, const struct table_cell *row, c
 void table_print(const struct table *table, FILE *out, size_t width, bool colours)
 {
 	_cleanup_(free_ptr) size_t *widths = xcalloc(table->n_columns, sizeof(*widths));
-	size_t total = natural_widths(table, widths);
+	struct layout layout = {.widths = widths, .cuts = width > 0, .colours = colours};
 
-	if (width > 0 && total > width)
-		shrink_widths(table, widths, total - width);
-	print_row(table, NULL, widths, out, colours);
+	set_widths(table, &layout);
+	if (width > 0)
+		fit_widths(table, &layout, width);
+	for (size_t c = 0; c < table->n_columns; c++)
+		layout.last = widths[c] > 0 ? c : layout.last;
+	print_row(table, NULL, &layout, out);
 	for (size_t i = 0; i + table->n_columns <= table->n_cells; i += table->n_columns)
-		print_row(table, &table->cells[i], widths, out, colours);
+		print_row(table, &table->cells[i], &layout, out);
 }

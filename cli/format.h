@@ -55,8 +55,9 @@ void format_line(enum format_colour colour, const char *text);
 
 struct table_column {
 	const char *title;
-	bool right;   /* align to the right: numbers */
-	size_t least; /* cut to no less when the terminal is narrow; 0: never cut */
+	bool right;	/* align to the right: numbers */
+	size_t least;	/* cut to no less when the terminal is narrow; 0: never cut */
+	unsigned spare; /* where that is not enough, the highest is left out first; 0: never */
 };
 
 struct table_cell {
@@ -79,5 +80,8 @@ void table_add(struct table *table, enum format_colour colour, const char *text)
 void table_addf(struct table *table, enum format_colour colour, const char *fmt, ...)
 	PRINTF_LIKE(3, 4);
 
-/* Print the header and all rows on stdout, aligned, cut to `width` columns (0: never cut). */
+/*
+ * Print the header and all rows, aligned, cut to `width` columns where that can be. 0: nothing is
+ * cut; a value above 40 columns pushes the rest of its row to the right.
+ */
 void table_print(const struct table *table, FILE *out, size_t width, bool colours);

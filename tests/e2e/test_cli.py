@@ -132,6 +132,14 @@ def test_list_is_a_table_for_people(tgpu_factory):
     tgpu.cli("cancel", "--now", f"{running}-{held}")
 
 
+def test_one_long_name_does_not_widen_the_list(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    for name in ("x" * 100, "short"):
+        tgpu.submit("--hold", "--name", name, "--", "true")
+    head, long, short = tgpu.cli("list").stdout.splitlines()
+    assert "x" * 100 in long and len(short) < 110 and short.index(" held ") == head.index(" ST ")
+
+
 def test_names_cannot_drive_the_terminal(tgpu_factory):
     tgpu = tgpu_factory(gpus="simulated:2")
     body = {"command": ["true"], "cwd": "/", "env": {}, "name": "red \x1b[31m", "hold": True}
@@ -236,10 +244,10 @@ def test_on_a_terminal(tgpu_factory):
     tgpu.submit("--gpus", "8", "--name", "训" * 40, "--", "true")
     tgpu.wait_for_state(running, "running")
 
-    def shown(**env):
-        """The list on a terminal of 80 columns."""
+    def shown(width=80, **env):
+        """The list on a terminal."""
         ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 25, 80, 0, 0))
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 25, width, 0, 0))
         subprocess.run([TGPU, "list"], env={**tgpu.env, "TERM": "xterm", **env}, stdin=subprocess.DEVNULL, stdout=theirs,
                        check=True)
         os.close(theirs)
@@ -250,7 +258,9 @@ def test_on_a_terminal(tgpu_factory):
 
     assert "\x1b[" in shown()
     assert "\x1b" not in shown(NO_COLOR="1")
-    assert max(columns(line) for line in shown(NO_COLOR="1").splitlines()) <= 80
+    for width in (50, 60, 80, 132):
+        assert max(columns(line) for line in shown(width, NO_COLOR="1").splitlines()) <= width
+    assert "LIMIT" in shown() and "LIMIT" not in shown(60)
     assert "\x1b" not in shown(TERM="dumb")
 
 

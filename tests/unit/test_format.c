@@ -180,6 +180,68 @@ static void test_table(void **state)
 		     "1234  b?\xc3\xb6        \n");
 }
 
+/* A line that is too long even when cut leaves out what can be spared, the highest first. */
+static void test_columns_are_spared(void **state)
+{
+	static const struct table_column four[] = {
+		{"ID", true, 0, 0}, {"PRIO", true, 0, 2}, {"NAME", false, 4, 0}, {"T", true, 0, 1}};
+	static const char *const rows[] = {"12", "1000", "abcdefgh", "59"};
+	static const struct {
+		size_t width;
+		const char *want;
+	} cases[] = {
+		{80, "ID  PRIO  NAME       T\n12  1000  abcdefgh  59\n"},
+		{18, "ID  PRIO  NAME   T\n12  1000  abc+  59\n"},
+		{17, "ID  NAME       T\n12  abcdefgh  59\n"},
+		{12, "ID  NAME   T\n12  abc+  59\n"},
+		{11, "ID  NAME\n12  abcdef+\n"},
+		{1, "ID  NAME\n12  abc+\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct table table;
+		char *text = NULL;
+		size_t len;
+		FILE *f = open_memstream(&text, &len);
+
+		table_init(&table, four, ARRAY_SIZE(four));
+		for (size_t k = 0; k < ARRAY_SIZE(rows); k++)
+			table_add(&table, COLOUR_NONE, rows[k]);
+		table_print(&table, f, cases[i].width, false);
+		fclose(f);
+		assert_string_equal(text, cases[i].want);
+		table_finish(&table);
+		free(text);
+	}
+}
+
+/* Without a terminal one long name is whole, and does not widen the rows of the others. */
+static void test_a_long_value_widens_no_other_row(void **state)
+{
+	static const struct table_column two[] = {{"NAME", false, 4, 0}, {"ST", false, 0, 0}};
+	char name[101] = "", want[256];
+	struct table table;
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	(void)state;
+	memset(name, 'x', 100);
+	table_init(&table, two, ARRAY_SIZE(two));
+	table_add(&table, COLOUR_NONE, name);
+	table_add(&table, COLOUR_NONE, "running");
+	table_add(&table, COLOUR_NONE, "short");
+	table_add(&table, COLOUR_NONE, "queued");
+	table_print(&table, f, 0, false);
+	fclose(f);
+	snprintf(want, sizeof(want), "%-40s  ST\n%s  running\n%-40s  queued\n", "NAME", name,
+		 "short");
+	assert_string_equal(text, want);
+	table_finish(&table);
+	free(text);
+}
+
 /* The second column of a row begins where it does in every other, whatever the first holds. */
 static void test_wide_characters_are_aligned(void **state)
 {
@@ -321,6 +383,8 @@ int main(void)
 		cmocka_unit_test(test_user),
 		cmocka_unit_test(test_elapsed),
 		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_columns_are_spared),
+		cmocka_unit_test(test_a_long_value_widens_no_other_row),
 		cmocka_unit_test(test_duration),
 		cmocka_unit_test(test_time),
 		cmocka_unit_test(test_wide_characters_are_aligned),
