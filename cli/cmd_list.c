@@ -37,11 +37,10 @@ static const struct table_column columns[] = {
 /* When it started, or will. */
 static void add_start(struct table *table, const json_t *job, int64_t now_ms)
 {
-	int64_t start_ms = field_int(job, "start_ms", 0);
+	const char *key = jobview_is_waiting(job) ? "start_ms_estimated" : "start_ms";
+	int64_t start_ms = field_int(job, key, 0);
 	char text[32];
 
-	if (start_ms == 0)
-		start_ms = field_int(job, "start_ms_estimated", 0);
 	table_add(table, COLOUR_NONE, start_ms ? format_time(start_ms, now_ms, text) : "-");
 }
 

@@ -86,6 +86,26 @@ static void line_real(const char *name, const json_t *usage, const char *key, do
 	line(name, text);
 }
 
+static void line_energy(const char *name, const json_t *usage, const char *key)
+{
+	const json_t *value = json_object_get(usage, key);
+	char text[32];
+
+	line(name, json_is_number(value) ? format_energy(json_number_value(value), text) : "");
+}
+
+/* "1 of 4" */
+static void line_gpus_used(const json_t *job, const json_t *usage)
+{
+	int64_t used = field_int(usage, "gpus_used", -1);
+	char text[64] = "";
+
+	if (used >= 0)
+		snprintf(text, sizeof(text), "%" PRId64 " of %zu", used,
+			 json_array_size(json_object_get(job, "gpus")));
+	line("GPUs used", text);
+}
+
 /* What it made of its GPUs. Sums that miss a good part of its life say so. */
 static void show_usage(const json_t *job)
 {
@@ -102,13 +122,35 @@ static void show_usage(const json_t *job)
 	line_real("GPU load", usage, "utilization_percent", 1, "%");
 	line_bytes("GPU mem peak", usage, "mem_peak_bytes");
 	line_real("GPU power", usage, "power_mw", 1e3, "W");
-	line_real("GPU energy", usage, "energy_mj", 3.6e9, "kWh");
-	line_int("GPUs used", usage, "gpus_used");
+	line_energy("GPU energy", usage, "energy_mj");
+	line_gpus_used(job, usage);
 	if (seen_ms < elapsed_ms - elapsed_ms / 10) {
 		snprintf(text, sizeof(text), "of the GPUs, of the %s for which they were seen",
 			 seen_ms > 0 ? duration_format(seen_ms / 1000 * 1000, span) : "moment");
 		line("numbers", text);
 	}
+}
+
+/* Of a job that waits to begin again: when and where it ran before, and why no longer. */
+static void show_last_attempt(const json_t *job)
+{
+	_cleanup_(buf_finish) struct buf text = {0}, gpus = {0}, ending = {0};
+	int64_t start_ms = field_int(job, "start_ms", 0), end_ms = field_int(job, "end_ms", 0);
+	char time[32];
+
+	jobview_gpus(&gpus, job);
+	jobview_attempt_ending(&ending, job);
+	buf_printf(&text, "%" PRId64 " on %s%s%s", field_int(job, "attempt", 0),
+		   field_text(job, "node"), gpus.len > 0 ? ", GPU " : "", buf_get(&gpus));
+	if (start_ms > 0)
+		buf_printf(&text, ", from %s", format_moment(start_ms, now_ms(), time));
+	if (start_ms > 0 && end_ms > 0)
+		buf_printf(&text, " to %s", format_moment(end_ms, now_ms(), time));
+	line("last attempt", buf_get(&text));
+	line("it ended by", buf_get(&ending));
+	line("its message", field_text(job, "message"));
+	line_duration("its CPU time", field_int(job, "cpu_ms", 0));
+	line_bytes("its peak mem", job, "peak_bytes");
 }
 
 static void show_run(const json_t *job)
@@ -119,7 +161,6 @@ static void show_run(const json_t *job)
 
 	jobview_gpus(&gpus, job);
 	jobview_ending(&ending, job);
-	line_time("submitted", job, "submit_ms");
 	line_time("started", job, "start_ms");
 	line_time("ended", job, "end_ms");
 	line("ran for", elapsed_ms < 0 ? "" : format_elapsed(elapsed_ms, text));
@@ -166,7 +207,11 @@ static void show(const json_t *job)
 	line("command", field_text(job, "command"));
 	line("directory", field_text(json_object_get(job, "spec"), "cwd"));
 	show_request(job);
-	show_run(job);
+	line_time("submitted", job, "submit_ms");
+	if (jobview_waits_again(job))
+		show_last_attempt(job);
+	else
+		show_run(job);
 	line("output", field_text(job, "output"));
 	line("errors", field_text(job, "error"));
 	show_history(json_object_get(job, "history"));

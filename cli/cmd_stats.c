@@ -62,15 +62,23 @@ static void add_span(struct table *table, const json_t *spread, const char *key)
 					: "-");
 }
 
-static void add_real(struct table *table, const json_t *group, const char *key, double unit,
-		     const char *suffix)
+static void add_real(struct table *table, const json_t *group, const char *key, const char *suffix)
 {
 	const json_t *value = json_object_get(group, key);
 
 	if (json_is_number(value))
-		table_addf(table, COLOUR_NONE, "%.1f%s", json_number_value(value) / unit, suffix);
+		table_addf(table, COLOUR_NONE, "%.1f%s", json_number_value(value), suffix);
 	else
 		table_add(table, COLOUR_NONE, "-");
+}
+
+static void add_energy(struct table *table, const json_t *group)
+{
+	const json_t *value = json_object_get(group, "energy_mj");
+	char text[32];
+
+	table_add(table, COLOUR_NONE,
+		  json_is_number(value) ? format_energy(json_number_value(value), text) : "-");
 }
 
 static void add_group(struct table *table, const json_t *group, const char *by)
@@ -85,10 +93,10 @@ static void add_group(struct table *table, const json_t *group, const char *by)
 	add_span(table, wait, "p50");
 	add_span(table, wait, "p95");
 	add_span(table, json_object_get(group, "run_ms"), "mean");
-	add_real(table, group, "slowdown", 1, "");
-	add_real(table, group, "gpu_hours", 1, "");
-	add_real(table, group, "utilization_percent", 1, "%");
-	add_real(table, group, "energy_mj", 3.6e9, " kWh");
+	add_real(table, group, "slowdown", "");
+	add_real(table, group, "gpu_hours", "");
+	add_real(table, group, "utilization_percent", "%");
+	add_energy(table, group);
 }
 
 static void print_table(const json_t *answer)
@@ -97,6 +105,7 @@ static void print_table(const json_t *answer)
 	const json_t *groups = json_object_get(answer, "groups"), *group;
 	const json_t *allocated = json_object_get(answer, "allocated_ratio");
 	const char *by = field_text(answer, "by");
+	int64_t gpus = field_int(answer, "gpus", 0);
 	size_t i;
 
 	table_init(&table, columns, ARRAY_SIZE(columns));
@@ -105,8 +114,8 @@ static void print_table(const json_t *answer)
 	add_group(&table, json_object_get(answer, "total"), by);
 	table_print(&table, stdout, format_width(), format_wants_colour());
 	if (json_is_number(allocated))
-		printf("\n%.1f%% of the time of %" PRId64 " GPUs was given to jobs\n",
-		       100 * json_number_value(allocated), field_int(answer, "gpus", 0));
+		printf("\n%.1f%% of the time of %" PRId64 " GPU%s was given to jobs\n",
+		       100 * json_number_value(allocated), gpus, gpus == 1 ? "" : "s");
 }
 
 /* A field as CSV has it: quoted where it must be, empty where unknown. */

@@ -181,6 +181,21 @@ const char *format_elapsed(int64_t ms, char buf[32])
 	return ms < 0 ? "-" : format_duration(ms / 1000 * 1000, buf);
 }
 
+/* The largest unit of which there is one, after rounding to the tenth that is shown. */
+const char *format_energy(double mj, char buf[32])
+{
+	static const struct {
+		const char *name;
+		double mj;
+	} units[] = {{"MWh", 3.6e12}, {"kWh", 3.6e9}, {"Wh", 3.6e6}, {"J", 1e3}};
+	size_t i = 0;
+
+	while (i + 1 < ARRAY_SIZE(units) && mj < units[i].mj * 0.99999)
+		i++;
+	snprintf(buf, 32, "%.1f %s", mj / units[i].mj, units[i].name);
+	return buf;
+}
+
 static const char *format_local(int64_t ms, int64_t now_ms, bool seconds, char buf[32])
 {
 	time_t moment = (time_t)(ms / 1000), now = (time_t)(now_ms / 1000);

@@ -44,6 +44,9 @@ const char *format_duration(int64_t ms, char buf[32]);
 /* The same of a time that runs: whole seconds, "0s" at its beginning. */
 const char *format_elapsed(int64_t ms, char buf[32]);
 
+/* Energy given in millijoules, to a tenth: "60.0 J", "5.2 Wh", "1.3 kWh", "2.0 MWh". */
+const char *format_energy(double mj, char buf[32]);
+
 /* A moment in local time: "14:05" on the day of `now_ms`, else "2026-01-31 14:05". */
 const char *format_time(int64_t ms, int64_t now_ms, char buf[32]);
 

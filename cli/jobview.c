@@ -60,6 +60,16 @@ const char *jobview_state(const json_t *job)
 								  : field_text(job, "state");
 }
 
+bool jobview_waits_again(const json_t *job)
+{
+	return jobview_is_waiting(job) && field_int(job, "attempt", 0) > 0;
+}
+
+bool jobview_never_started(const json_t *job)
+{
+	return jobview_is_final(job) && !json_is_integer(json_object_get(job, "start_ms"));
+}
+
 bool jobview_is_final(const json_t *job)
 {
 	const struct jobview_state *state = state_of(job);
@@ -79,7 +89,7 @@ int64_t jobview_elapsed_ms(const json_t *job, int64_t now_ms)
 	int64_t start = field_int(job, "start_ms", -1);
 	int64_t end = field_int(job, "end_ms", -1);
 
-	if (start < 0)
+	if (start < 0 || jobview_is_waiting(job)) /* its last attempt is past */
 		return -1;
 	if (end < 0)
 		end = now_ms;
@@ -145,6 +155,7 @@ static const struct cause {
 	{"node-lost", "its machine went down", EXIT_FAILED},
 	{"gpu-error", "its GPU broke", EXIT_FAILED},
 	{"preempted", "made room for another job", EXIT_FAILED},
+	{"requeued", "an order to begin again", EXIT_FAILED},
 };
 
 static const struct cause *cause_of(const json_t *job)
@@ -157,15 +168,13 @@ static const struct cause *cause_of(const json_t *job)
 	return NULL;
 }
 
-void jobview_ending(struct buf *buf, const json_t *job)
+void jobview_attempt_ending(struct buf *buf, const json_t *job)
 {
 	const struct cause *cause = cause_of(job);
 	int64_t code = field_int(job, "exit_code", 0);
 	int64_t signal = field_int(job, "signal", 0);
 	int64_t by = field_int(job, "cancelled_by", -1);
 
-	if (!jobview_is_final(job))
-		return;
 	if (cause)
 		buf_puts(buf, cause->text);
 	else if (by >= 0)
@@ -177,19 +186,36 @@ void jobview_ending(struct buf *buf, const json_t *job)
 		buf_printf(buf, "exit code %d", (int)code);
 }
 
+void jobview_ending(struct buf *buf, const json_t *job)
+{
+	if (jobview_is_final(job))
+		jobview_attempt_ending(buf, job);
+}
+
+/* What is in brackets: that its GPUs do not exist, and how it ended. */
+static void add_notes(struct buf *buf, const json_t *job)
+{
+	_cleanup_(buf_finish) struct buf ending = {0};
+
+	if (is_simulated(json_object_get(job, "gpus")))
+		buf_puts(buf, "simulated");
+	jobview_ending(&ending, job);
+	if (ending.len > 0)
+		buf_printf(buf, "%s%s", buf->len > 0 ? ", " : "", buf_get(&ending));
+}
+
 void jobview_where(struct buf *buf, const json_t *job)
 {
-	_cleanup_(buf_finish) struct buf reason = {0};
-	const char *waiting = field_text(json_object_get(job, "reason"), "text");
+	_cleanup_(buf_finish) struct buf notes = {0};
 
-	if (jobview_is_waiting(job) || waiting[0])
-		buf_puts(&reason, waiting);
-	else
-		jobview_ending(&reason, job);
-	if (!jobview_is_waiting(job))
-		jobview_gpus(buf, job);
-	if (reason.len > 0)
-		buf_printf(buf, "%s(%s)", buf->len > 0 ? " " : "", buf_get(&reason));
+	if (jobview_is_waiting(job))
+		buf_puts(&notes, field_text(json_object_get(job, "reason"), "text"));
+	else {
+		jobview_gpu_ids(buf, job);
+		add_notes(&notes, job);
+	}
+	if (notes.len > 0)
+		buf_printf(buf, "%s(%s)", buf->len > 0 ? " " : "", buf_get(&notes));
 	if (buf->len == 0)
 		buf_putc(buf, '-');
 }

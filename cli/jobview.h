@@ -36,9 +36,15 @@ bool jobview_is_final(const json_t *job);
 /* Neither over nor holding GPUs yet: it has a reason for waiting. */
 bool jobview_is_waiting(const json_t *job);
 
+/* Waits, and has run before: what is known of its run is of its last attempt. Reads "attempt". */
+bool jobview_waits_again(const json_t *job);
+
+/* Over, and its program was never started: it has no output. */
+bool jobview_never_started(const json_t *job);
+
 enum format_colour jobview_colour(const json_t *job);
 
-/* Milliseconds it has run, until `now_ms` when it still does; -1 when it never ran. */
+/* Milliseconds it has run, until `now_ms` when it still does; -1 when it never ran, or waits. */
 int64_t jobview_elapsed_ms(const json_t *job, int64_t now_ms);
 
 /* Append the indices of its GPUs, "0,3"; nothing when it holds none. */
@@ -52,6 +58,9 @@ void jobview_gpu_names(struct buf *buf, const json_t *job);
 
 /* Append how it ended, "exit code 3", "time limit"; nothing for a success or before the end. */
 void jobview_ending(struct buf *buf, const json_t *job);
+
+/* The same of its last attempt, whatever has become of the job since. */
+void jobview_attempt_ending(struct buf *buf, const json_t *job);
 
 /* Append "GPU_IDS(REASON)": the GPUs, the reason for waiting, or how it ended. */
 void jobview_where(struct buf *buf, const json_t *job);

@@ -2,6 +2,7 @@
 """What people do to jobs and GPUs: requeue, update, retries, unique, hold, drain; and what jobs see of it."""
 import os
 import pwd
+import re
 import sqlite3
 import time
 
@@ -23,6 +24,25 @@ def test_a_requeued_job_begins_again_under_its_id(tgpu_factory, tmp_path):
     assert (over["state"], over["exit_code"], over["attempt"]) == ("finished", 0, 2)
     assert tgpu.log_of(job).split("\n")[:2] == ["run 0", "run 1"]
     assert tgpu.cli("requeue", str(job)).returncode == 1
+
+
+def test_the_last_attempt_of_a_job_that_waits_again_is_shown_as_past(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    job = tgpu.submit("--gpus", "1", "--", "sleep", "1000")
+    tgpu.wait_for_state(job, "running")
+    tgpu.submit("--gpus", "1", "--priority", "9", "--", "sleep", "1000")
+    tgpu.cli("requeue", "--now", str(job))
+    tgpu.wait_for_state(job, "queued")
+    lines = tgpu.cli("show", str(job)).stdout.split("history")[0].splitlines()[1:]
+    shown = {line[:12].strip(): line[13:] for line in lines}
+    assert shown["state"] == "queued" and shown["waits for"] == "needs 1 GPU, 0 free"
+    assert re.fullmatch(r"1 on \S+, GPU 0 \(simulated\), from [\d:]+ to [\d:]+", shown["last attempt"])
+    assert shown["it ended by"] == "an order to begin again"
+    assert not {"started", "ended", "ran for", "node", "GPUs", "attempt", "GPU use"} & set(shown)
+    for words in ([], ["--start"]):
+        head, *rows = (line.split() for line in tgpu.cli("list", *words).stdout.splitlines())
+        row = next(row for row in rows if row[0] == str(job))
+        assert row[head.index("START" if words else "TIME")] == "-"
 
 
 def test_requeue_is_refused_for_who_waits_or_is_cancelled(tgpu_factory):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a job makes of its GPUs: summed up by looks, kept with its end, never made up; and jobs that make nothing of them."""
 import pathlib
+import re
 import time
 
 import pytest
@@ -76,6 +77,9 @@ def test_four_asked_for_one_used(tgpu_factory, tmp_path):
     assert over["usage"]["gpus_used"] == 1 and over["usage"]["energy_mj"] > 0
     assert over["history"][-1]["detail"] == over["message"]
     assert over["usage"]["utilization_percent"] == 22.5
+    shown = machine.tgpu.cli("show", str(job)).stdout
+    assert "\nGPUs used    1 of 4\n" in shown and re.search(r"^GPU energy   \d+\.\d J$", shown, re.M)
+    assert re.search(r"^all .* \d+\.\d J$", machine.tgpu.cli("stats").stdout, re.M)
 
 
 def test_of_gpus_without_sensors_nothing_is_said(tgpu_factory, tmp_path):

@@ -106,6 +106,23 @@ static void test_duration(void **state)
 		assert_string_equal(format_duration(cases[i].ms, text), cases[i].want);
 }
 
+static void test_energy(void **state)
+{
+	static const struct {
+		double mj;
+		const char *want;
+	} cases[] = {
+		{0, "0.0 J"},	    {60000, "60.0 J"},	       {3.59e6, "3590.0 J"},
+		{3.6e6, "1.0 Wh"},  {180e6, "50.0 Wh"},	       {3599.99e6, "1.0 kWh"},
+		{3.6e9, "1.0 kWh"}, {3.6e12 * 12, "12.0 MWh"}, {3.6e12 * 12345, "12345.0 MWh"},
+	};
+	char text[32];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		assert_string_equal(format_energy(cases[i].mj, text), cases[i].want);
+}
+
 static void test_time(void **state)
 {
 	const int64_t now_ms = INT64_C(1767276000000); /* 2026-01-01 14:00 UTC */
@@ -333,6 +350,9 @@ static void test_where(void **state)
 		 "0,3"},
 		{"{\"state\":\"running\",\"gpus\":[{\"index\":0,\"uuid\":\"SIM-1\"}]}",
 		 "0 (simulated)"},
+		{"{\"state\":\"failed\",\"gpus\":[{\"index\":0,\"uuid\":\"SIM-1\"}],"
+		 "\"cause\":\"launch\"}",
+		 "0 (simulated, could not start)"},
 		{"{\"state\":\"running\",\"gpus\":[],\"reason\":null}", "-"},
 		{"{\"state\":\"failed\",\"gpus\":[{\"index\":2}],\"cause\":\"exit\",\"exit_code\":"
 		 "3}",
@@ -364,15 +384,18 @@ static void test_elapsed_of_job(void **state)
 	json_t *waiting = job_of("{\"start_ms\":null,\"end_ms\":null}");
 	json_t *running = job_of("{\"start_ms\":1000,\"end_ms\":null}");
 	json_t *ended = job_of("{\"start_ms\":1000,\"end_ms\":1500}");
+	json_t *again = job_of("{\"state\":\"queued\",\"start_ms\":1000,\"end_ms\":1500}");
 
 	(void)state;
 	assert_int_equal(jobview_elapsed_ms(waiting, 5000), -1);
 	assert_int_equal(jobview_elapsed_ms(running, 5000), 4000);
 	assert_int_equal(jobview_elapsed_ms(running, 500), 0); /* the clock was set back */
 	assert_int_equal(jobview_elapsed_ms(ended, 5000), 500);
+	assert_int_equal(jobview_elapsed_ms(again, 5000), -1); /* its last attempt is past */
 	json_decref(waiting);
 	json_decref(running);
 	json_decref(ended);
+	json_decref(again);
 }
 
 int main(void)
@@ -386,6 +409,7 @@ int main(void)
 		cmocka_unit_test(test_columns_are_spared),
 		cmocka_unit_test(test_a_long_value_widens_no_other_row),
 		cmocka_unit_test(test_duration),
+		cmocka_unit_test(test_energy),
 		cmocka_unit_test(test_time),
 		cmocka_unit_test(test_wide_characters_are_aligned),
 		cmocka_unit_test(test_exit_codes),
