@@ -16,7 +16,7 @@ static const struct option_desc options[] = {
 	SELECTOR_OPTIONS,
 };
 
-static int copy_file(const char *path, struct err *err)
+static int copy_file(const char *path, bool must_be, struct err *err)
 {
 	_cleanup_(tail_finish) struct tail tail;
 	int r;
@@ -25,23 +25,50 @@ static int copy_file(const char *path, struct err *err)
 	r = tail_set_path(&tail, path, err);
 	if (r == 0)
 		r = tail_copy(&tail, err);
-	if (r == 0 && tail.from < 0)
+	if (r == 0 && tail.from < 0 && must_be)
 		return err_set(err, -ENOENT, "the log %s does not exist", path);
 	return r;
 }
 
+/* Say why there is no output, or none of late; false when there is nothing to say. */
+static bool explain(const json_t *job)
+{
+	_cleanup_(buf_finish) struct buf ending = {0}, why = {0};
+	const char *message = field_text(job, "message"), *what;
+
+	if (jobview_never_started(job))
+		what = "never started";
+	else if (jobview_is_waiting(job))
+		what = jobview_waits_again(job) ? "waits to begin again" : "has not started";
+	else if (STREQ(field_text(job, "state"), "starting"))
+		what = "is being started";
+	else
+		return false;
+	jobview_ending(&ending, job);
+	if (jobview_is_waiting(job))
+		message = field_text(json_object_get(job, "reason"), "text");
+	else if (!message[0])
+		message = buf_get(&ending);
+	format_printable(&why, message);
+	fprintf(stderr, "tgpu logs: job %" PRIu64 " %s%s%s\n", jobview_id(job), what,
+		why.len > 0 ? ": " : "", buf_get(&why));
+	return true;
+}
+
+/* What earlier attempts printed is there for a job that has not begun again. */
 static int print_log(const json_t *job, bool errors, struct err *err)
 {
 	const char *path = field_text(job, errors ? "error" : "output");
+	bool is_explained = explain(job);
 
-	if (jobview_is_waiting(job) || !path[0]) {
-		fprintf(stderr, "tgpu logs: job %" PRIu64 " %s%s\n", jobview_id(job),
-			jobview_is_waiting(job) ? "has not started: " : "",
-			jobview_is_waiting(job) ? field_text(json_object_get(job, "reason"), "text")
-						: "writes stderr to the same log; leave out --err");
-		return 0;
-	}
-	return copy_file(path, err);
+	if (path[0])
+		return copy_file(path, !is_explained, err);
+	if (!is_explained)
+		fprintf(stderr,
+			"tgpu logs: job %" PRIu64
+			" writes stderr to the same log; leave out --err\n",
+			jobview_id(job));
+	return 0;
 }
 
 static int logs(struct client *client, uint64_t id, void *ctx, struct err *err)
@@ -56,8 +83,12 @@ static int logs(struct client *client, uint64_t id, void *ctx, struct err *err)
 				.announce = true};
 	int r;
 
-	if (options_has(opts, "follow"))
-		return follow_job(&follow, &job, err);
+	if (options_has(opts, "follow")) {
+		r = follow_job(&follow, &job, err);
+		if (r == 0)
+			explain(job);
+		return r;
+	}
 	r = client_get(client, &job, err, "/v1/jobs/%" PRIu64, id);
 	return r < 0 ? r : print_log(job, errors, err);
 }

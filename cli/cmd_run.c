@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "cli/command.h"
+#include "cli/field.h"
 #include "cli/follow.h"
 #include "cli/jobview.h"
 #include "cli/submission.h"
@@ -11,14 +12,17 @@ static const struct option_desc options[] = {
 	{"quiet", 'q', OPTION_FLAG, NULL, "print nothing but the job's output", NULL},
 };
 
+/* "tgpu: job 12 failed: could not start; there is no program ..." */
 static void print_ending(const json_t *job)
 {
-	_cleanup_(buf_finish) struct buf ending = {0};
+	_cleanup_(buf_finish) struct buf ending = {0}, message = {0};
 
 	jobview_ending(&ending, job);
+	format_printable(&message, field_text(job, "message"));
 	if (ending.len > 0)
-		fprintf(stderr, "tgpu: job %" PRIu64 " %s: %s\n", jobview_id(job),
-			jobview_state(job), buf_get(&ending));
+		fprintf(stderr, "tgpu: job %" PRIu64 " %s: %s%s%s\n", jobview_id(job),
+			jobview_state(job), buf_get(&ending), message.len > 0 ? "; " : "",
+			buf_get(&message));
 }
 
 static int run(const struct options *opts, struct err *err)

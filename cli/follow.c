@@ -70,7 +70,7 @@ static void announce(struct watch *watch, const json_t *job)
 	if (jobview_is_waiting(job))
 		buf_printf(&line, "job %" PRIu64 " waits: %s", jobview_id(job),
 			   field_text(json_object_get(job, "reason"), "text"));
-	else if (!watch->placed && field_text(job, "node")[0])
+	else if (!watch->placed && field_text(job, "node")[0] && !jobview_never_started(job))
 		buf_printf(&line, "job %" PRIu64 " %s on %s%s%s", jobview_id(job),
 			   field_int(job, "end_ms", 0) ? "ran" : "runs", field_text(job, "node"),
 			   gpus.len > 0 ? ", GPU " : "", buf_get(&gpus));

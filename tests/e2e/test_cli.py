@@ -339,6 +339,45 @@ def test_logs_follow_from_the_wait_to_the_end(tgpu_factory):
     assert tgpu.cli("logs", "-f", str(first)).stdout == "one\ntwo\n"
 
 
+def test_logs_of_a_job_that_never_started_say_why(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    never = tgpu.submit("--hold", "--", "true")
+    tgpu.cli("cancel", str(never))
+    broken = tgpu.submit("--", "/no/such/program")
+    tgpu.wait(broken)
+    for words in ([], ["--follow"], ["--err"]):
+        done = tgpu.cli("logs", *words, str(never))
+        assert (done.returncode, done.stdout) == (0, "")
+        assert done.stderr.startswith(f"tgpu logs: job {never} never started: cancelled by ")
+        done = tgpu.cli("logs", *words, str(broken))
+        assert (done.returncode, done.stdout) == (0, "")
+        assert done.stderr.startswith(f"tgpu logs: job {broken} never started: there is no program /no/such/program")
+        assert done.stderr.count("\n") == 1
+
+
+def test_logs_of_a_job_that_waits_to_begin_again(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    job = tgpu.submit("--gpus", "1", "--", "sh", "-c", "echo hello; exec sleep 1000")
+    tgpu.wait_for_log(job, "hello")
+    tgpu.submit("--gpus", "1", "--priority", "9", "--", "sleep", "1000")
+    tgpu.cli("requeue", "--now", str(job))
+    tgpu.wait_for_state(job, "queued")
+    done = tgpu.cli("logs", str(job))
+    assert (done.returncode, done.stdout) == (0, "hello\n")
+    assert done.stderr == f"tgpu logs: job {job} waits to begin again: needs 1 GPU, 0 free\n"
+
+
+def test_run_says_why_the_program_did_not_start(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    done = tgpu.cli("run", "--", "/no/such/program")
+    assert done.returncode == 127 and done.stdout == ""
+    assert "job 1 ran" not in done.stderr
+    assert "tgpu: job 1 failed: could not start; there is no program /no/such/program" in done.stderr
+    assert tgpu.cli("run", "--quiet", "--", "/no/such/program").stderr == ""
+    odd = tgpu.cli("run", "--", "/no/such\x1b[31m")
+    assert odd.returncode == 127 and "\x1b" not in odd.stderr
+
+
 def test_stderr_apart(tgpu_factory):
     tgpu = tgpu_factory(gpus="simulated:1")
     done = tgpu.cli("run", "-q", "--error", "err.log", "--", "sh", "-c", "echo out; echo err >&2",
