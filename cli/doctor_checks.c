@@ -30,9 +30,10 @@ static void check_programs(struct doctor *doctor)
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		_cleanup_(free_ptr) char *path = paths_program(names[i]);
+		_cleanup_(free_ptr) char *plain = path ? realpath(path, NULL) : NULL;
 
 		if (path)
-			doctor_say(doctor, DOCTOR_OK, NULL, "program %s", path);
+			doctor_say(doctor, DOCTOR_OK, NULL, "program %s", plain ? plain : path);
 		else
 			doctor_say(doctor, DOCTOR_FAIL,
 				   "install tgpu again, or set TGPU_LIBEXEC_DIR to its directory",
@@ -84,6 +85,26 @@ static int probe(struct gpu_report *ret_report, struct err *err)
 	return r < 0 ? r : gpu_report_parse(buf_get(&text), ret_report, err);
 }
 
+/* How many there are, and who says so. */
+static void say_gpus(struct doctor *doctor, const struct gpu_report *report)
+{
+	bool one = report->n_gpus == 1;
+
+	if (report->n_gpus == 0)
+		doctor_say(doctor, DOCTOR_WARN,
+			   "install the GPU's driver; to try tgpu without one: "
+			   "TGPU_GPUS=simulated:8",
+			   "no GPU is seen (source: %s); jobs without GPUs run", report->source);
+	else if (report->simulated)
+		doctor_say(doctor, DOCTOR_WARN, "unset TGPU_GPUS to use real ones",
+			   "%zu GPU%s simulated: %s not exist", report->n_gpus,
+			   one ? " is" : "s are", one ? "it does" : "they do");
+	else
+		doctor_say(doctor, DOCTOR_OK, NULL, "%zu GPU%s seen through %s%s%s", report->n_gpus,
+			   one ? "" : "s", report->source, report->driver[0] ? ", driver " : "",
+			   report->driver);
+}
+
 static void check_gpus(struct doctor *doctor)
 {
 	_cleanup_(gpu_report_finish) struct gpu_report report = {0};
@@ -94,17 +115,7 @@ static void check_gpus(struct doctor *doctor)
 			   err.msg);
 		return;
 	}
-	if (report.n_gpus == 0)
-		doctor_say(doctor, DOCTOR_WARN,
-			   "install the GPU's driver; to try tgpu without one: "
-			   "TGPU_GPUS=simulated:8",
-			   "no GPU is seen (source: %s); jobs without GPUs run", report.source);
-	else
-		doctor_say(doctor, report.simulated ? DOCTOR_WARN : DOCTOR_OK,
-			   report.simulated ? "unset TGPU_GPUS to use real ones" : NULL,
-			   "%zu %sGPU%s seen through %s%s%s", report.n_gpus,
-			   report.simulated ? "simulated " : "", report.n_gpus == 1 ? "" : "s",
-			   report.source, report.driver[0] ? ", driver " : "", report.driver);
+	say_gpus(doctor, &report);
 	for (size_t i = 0; i < report.n_gpus; i++)
 		say_gpu(doctor, &report.gpus[i]);
 	for (size_t i = 0; i < report.n_warnings; i++)

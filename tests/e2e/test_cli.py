@@ -13,7 +13,7 @@ import unicodedata
 
 import pytest
 
-from harness import TGPU
+from harness import TGPU, TGPUD
 
 VERBS = ("submit run list show why logs wait cancel hold release requeue update drain resume reserve reservations unreserve gpus top stats "
          "events daemon doctor help").split()
@@ -424,7 +424,9 @@ def test_simulated_gpus_say_so(tgpu_factory):
     assert run.returncode == 0 and "simulated" in run.stderr
     assert "simulated" in tgpu.cli("show", "last").stdout
     assert "simulated" in tgpu.cli("daemon", "status").stdout
-    assert "simulated" in tgpu.cli("doctor", env={"TGPU_GPUS": "simulated:4"}).stdout
+    doctor = tgpu.cli("doctor", env={"TGPU_GPUS": "simulated:4"}).stdout
+    assert "[warn] 4 GPUs are simulated: they do not exist\n" in doctor
+    assert f"program {TGPUD.resolve()}\n" in doctor and "/../" not in doctor
 
 
 def test_a_command_may_be_spelled_out(tgpu_factory):
