@@ -115,7 +115,7 @@ static void print_table(const json_t *answer)
 	table_print(&table, stdout, format_width(), format_wants_colour());
 	if (json_is_number(allocated))
 		printf("\n%.1f%% of the time of %" PRId64 " GPU%s was given to jobs\n",
-		       100 * json_number_value(allocated), gpus, gpus == 1 ? "" : "s");
+		       100 * json_number_value(allocated), gpus, plural((uint64_t)gpus));
 }
 
 /* A field as CSV has it: quoted where it must be, empty where unknown. */

@@ -36,6 +36,12 @@
 		taken_;            \
 	})
 
+/* What "GPU" takes behind a number of them: "1 GPU", "2 GPUs". Borrowed for ever. */
+static inline const char *plural(uint64_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
 /* Allocate; abort when there is no memory. The caller owns the result and frees it with free(). */
 void *xmalloc(size_t size);
 void *xcalloc(size_t count, size_t size);

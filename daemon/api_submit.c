@@ -253,10 +253,10 @@ static bool has_room(struct request_context *request, const struct jobspec *spec
 	if (has + count_jobs(spec->array) <= most)
 		return true;
 	http_fail(request, 503,
-		  "submit: you have %lld jobs that have not ended, and with this submission it "
-		  "would be more than %lld, which is the limit (max_jobs_per_user); wait for some "
+		  "submit: you have %lld job%s not ended, and with this submission it would be "
+		  "more than %lld, which is the limit (max_jobs_per_user); wait for some "
 		  "or cancel them",
-		  (long long)has, (long long)most);
+		  (long long)has, has == 1 ? " that has" : "s that have", (long long)most);
 	return false;
 }
 

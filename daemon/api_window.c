@@ -58,9 +58,10 @@ static uint64_t choose(struct request_context *request, const struct store_windo
 		http_fail(request, 400, "gpus: reserve 1 or more");
 	else
 		http_fail(request, n > node->n_gpus ? 400 : 409,
-			  "gpus: %lld are asked for, but of %u GPUs only %d are in service and not "
+			  "gpus: %lld %s asked for, but of %u GPU%s only %d %s in service and not "
 			  "reserved in that time; see \"tgpu reservations\" and \"tgpu gpus\"",
-			  (long long)n, node->n_gpus, most);
+			  (long long)n, n == 1 ? "is" : "are", node->n_gpus, plural(node->n_gpus),
+			  most, most == 1 ? "is" : "are");
 	return 0;
 }
 

@@ -128,7 +128,7 @@ static void say_counts(struct check *check)
 	_cleanup_(buf_finish) struct buf text = {0};
 	const char *separator = ": ";
 
-	buf_printf(&text, "%" PRIu64 " jobs", check->n_jobs);
+	buf_printf(&text, "%" PRIu64 " job%s", check->n_jobs, plural(check->n_jobs));
 	for (size_t i = 0; i < JOB_STATE_COUNT; i++) {
 		if (check->n_states[i] == 0)
 			continue;
@@ -137,8 +137,8 @@ static void say_counts(struct check *check)
 		separator = ", ";
 	}
 	if (check->n_senseless > 0)
-		buf_printf(&text, "; %" PRIu64 " faults in them, of which %d at most are shown",
-			   check->n_senseless, SENSELESS_SHOWN);
+		buf_printf(&text, "; %" PRIu64 " fault%s in them, of which %d at most are shown",
+			   check->n_senseless, plural(check->n_senseless), SENSELESS_SHOWN);
 	say(check, STORE_GOOD, NULL, buf_get(&text));
 }
 

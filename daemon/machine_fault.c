@@ -91,8 +91,9 @@ static void fold_xid(struct daemon *daemon, unsigned slot, int xid)
 
 static void fold_ecc(struct daemon *daemon, unsigned slot, int64_t errors)
 {
-	_cleanup_(free_ptr) char *text = xasprintf(
-		"%" PRId64 " uncorrectable memory errors since the driver was loaded", errors);
+	_cleanup_(free_ptr) char *text =
+		xasprintf("%" PRId64 " uncorrectable memory error%s since the driver was loaded",
+			  errors, plural((uint64_t)errors));
 
 	log_warn("a GPU's memory is damaged gpu=gpu%d errors=%" PRId64,
 		 daemon->machine->slots[slot].index, errors);

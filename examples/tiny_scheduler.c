@@ -105,8 +105,8 @@ static bool submit(struct tiny *tiny, const char *line)
 	xgrow(&tiny->jobs, &tiny->capacity, tiny->n_jobs + 1, sizeof(*tiny->jobs));
 	tiny->jobs[tiny->n_jobs++] = entry;
 	sched_enqueue(tiny->sched, &entry.job, 1);
-	say(tiny, "job %zu asks for %u GPUs: %s", tiny->n_jobs, entry.job.request.num_gpus,
-	    entry.command);
+	say(tiny, "job %zu asks for %u GPU%s: %s", tiny->n_jobs, entry.job.request.num_gpus,
+	    plural(entry.job.request.num_gpus), entry.command);
 	return true;
 }
 

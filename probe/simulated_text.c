@@ -129,13 +129,14 @@ static int take_size(struct reader *reader, struct words *words, const char *key
 static int take_gpu(struct reader *reader, struct words *words, size_t *ret_i)
 {
 	const char *value = words_take(words, "gpu");
+	size_t n = reader->machine.all.n_gpus;
 	int64_t i;
 
 	if (!value)
 		return refuse(reader, "%s: say which GPU: gpu=0", words->at[0]);
-	if (parse_int64(value, 0, (int64_t)reader->machine.all.n_gpus - 1, &i) < 0)
-		return refuse(reader, "gpu=%s: there are %zu GPUs above this line, from 0", value,
-			      reader->machine.all.n_gpus);
+	if (parse_int64(value, 0, (int64_t)n - 1, &i) < 0)
+		return refuse(reader, "gpu=%s: there %s %zu GPU%s above this line, from 0", value,
+			      n == 1 ? "is" : "are", n, plural(n));
 	*ret_i = (size_t)i;
 	return 0;
 }

@@ -505,6 +505,24 @@ static struct capacity measure(const struct ledger *empty, const struct request 
 	return most;
 }
 
+/* To a tenth of the unit that suits it, rounded up or down: what is asked for up and what there is
+ * down, so that too much never reads as what there is. */
+static const char *describe_memory(uint64_t bytes, bool up, char buf[32])
+{
+	static const char *const units[] = {"MiB", "GiB", "TiB"};
+	const uint64_t gib = UINT64_C(1) << 30, tib = UINT64_C(1) << 40;
+	int i = bytes < gib ? 0 : bytes < tib || bytes % tib ? 1 : 2;
+	uint64_t unit = UINT64_C(1) << (20 + 10 * i);
+	uint64_t tenths = bytes / unit * 10 + (bytes % unit * 10 + (up ? unit - 1 : 0)) / unit;
+
+	if (tenths % 10)
+		snprintf(buf, 32, "%llu.%llu %s", (unsigned long long)tenths / 10,
+			 (unsigned long long)tenths % 10, units[i]);
+	else
+		snprintf(buf, 32, "%llu %s", (unsigned long long)tenths / 10, units[i]);
+	return buf;
+}
+
 /* The first dimension in which even the largest node (for a gang: all of them) is too small. */
 static int explain_impossible(const struct ledger *empty, const struct request *request,
 			      struct err *err)
@@ -512,26 +530,27 @@ static int explain_impossible(const struct ledger *empty, const struct request *
 	struct capacity most = measure(empty, request);
 	bool gang = request->num_gpus > most.slots && empty->n_nodes > 1;
 	uint64_t gpus = gang ? most.all_gpus : most.gpus;
+	char asked[32], there[32];
 
 	if (request->num_gpus > gpus)
 		err_set(err, SCHED_IMPOSSIBLE,
-			"num_gpus: the job asks for %u GPUs%s%s%s but %s %llu%s; "
+			"num_gpus: the job asks for %u GPU%s%s%s%s but %s %llu%s; "
 			"lower --gpus or see \"tgpu gpus\"",
-			request->num_gpus, request->gpu_type ? " of type '" : "",
+			request->num_gpus, plural(request->num_gpus),
+			request->gpu_type ? " of type '" : "",
 			ledger_type_name(empty, request->gpu_type), request->gpu_type ? "'" : "",
 			gang ? "all nodes together have" : "the largest node has",
 			(unsigned long long)gpus,
 			request->gpu_mem_bytes ? " with that much memory" : "");
 	else if (!gang && request->cpus > most.cpus)
 		err_set(err, SCHED_IMPOSSIBLE,
-			"cpus: the job asks for %u CPUs but the largest node has %u; lower --cpus",
-			request->cpus, most.cpus);
+			"cpus: the job asks for %u CPU%s but the largest node has %u; lower --cpus",
+			request->cpus, plural(request->cpus), most.cpus);
 	else if (!gang && request->mem_bytes > most.mem_bytes)
 		err_set(err, SCHED_IMPOSSIBLE,
-			"mem: the job asks for %llu MiB but the largest node has %llu MiB; lower "
-			"--mem",
-			(unsigned long long)(request->mem_bytes >> 20),
-			(unsigned long long)(most.mem_bytes >> 20));
+			"mem: the job asks for %s but the largest node has %s; lower --mem",
+			describe_memory(request->mem_bytes, true, asked),
+			describe_memory(most.mem_bytes, false, there));
 	else
 		err_set(err, SCHED_IMPOSSIBLE,
 			"the job asks for more GPUs, CPUs and memory at once than any node has "

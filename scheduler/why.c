@@ -190,11 +190,6 @@ void sched_advise(struct sched *sched, const struct job *job, int64_t now_ns, st
 	}
 }
 
-static const char *plural(uint64_t n)
-{
-	return n == 1 ? "" : "s";
-}
-
 static bool short_of_gpus(const struct why *why)
 {
 	return why->request.num_gpus > why->gpus_free;

@@ -166,14 +166,14 @@ static int drop_impossible(struct source *source, const struct machine *machine,
 			       path_tail(source->path), first.msg);
 	if (source->n_left_out > 0)
 		fprintf(stderr,
-			"tgpu-sim: %s: %zu rows are no jobs (nothing ran, or on nothing), and are "
-			"left out\n",
-			source->path, source->n_left_out);
+			"tgpu-sim: %s: without %zu row%s that %s (nothing ran, or on nothing)\n",
+			source->path, source->n_left_out, plural(source->n_left_out),
+			source->n_left_out == 1 ? "is no job" : "are no jobs");
 	if (n > 0)
 		fprintf(stderr,
-			"tgpu-sim: %s: %zu of %zu jobs can never run on these nodes, and are left "
+			"tgpu-sim: %s: %zu of %zu jobs can never run on these nodes, and %s left "
 			"out; the first, %s%s\n",
-			source->path, n, n_jobs, first.msg,
+			source->path, n, n_jobs, n == 1 ? "is" : "are", first.msg,
 			source->format->cpu_unit == 1000 && strstr(first.msg, " cpus: ")
 				? " (in thousandths)"
 				: "");

@@ -5,11 +5,6 @@
 #include "simulator/command.h"
 #include "simulator/verify.h"
 
-static const char *plural(size_t n)
-{
-	return n == 1 ? "" : "s";
-}
-
 static int run(const struct options *options, struct err *err)
 {
 	_cleanup_(buf_finish) struct buf difference = {0};

@@ -168,15 +168,15 @@ static int step(struct replay *replay, struct err *err)
 	int64_t now_ns = next_arrival(replay);
 
 	int64_t wake_ns = sched_next_wake_ns(replay->sched);
+	size_t n_left = replay->trace->n_jobs - replay->n_ended;
 
 	if (replay->n_ends > 0 && replay->ends[0].time_ns < now_ns)
 		now_ns = replay->ends[0].time_ns;
 	if (wake_ns < now_ns)
 		now_ns = wake_ns;
 	if (now_ns == TIME_NEVER)
-		return err_set(err, -EDEADLK,
-			       "%zu jobs were never started, although nothing else runs",
-			       replay->trace->n_jobs - replay->n_ended);
+		return err_set(err, -EDEADLK, "%zu job%s never started, although nothing else runs",
+			       n_left, n_left == 1 ? " was" : "s were");
 	if (now_ns > TIME_LAST_NS)
 		return err_set(err, -EOVERFLOW,
 			       "the replay came to the end of time (146 years); give it more "

@@ -136,12 +136,13 @@ static void print_caption(const struct result *result, FILE *out)
 	uint64_t gpus = machine_gpus(result->machine);
 	uint64_t cpus = machine_cpus(result->machine) / result->cpu_unit;
 
-	fprintf(out, "%s: %zu jobs on %zu node%s", result->name, result->trace->n_jobs,
-		result->machine->n_nodes, result->machine->n_nodes == 1 ? "" : "s");
+	fprintf(out, "%s: %zu job%s on %zu node%s", result->name, result->trace->n_jobs,
+		plural(result->trace->n_jobs), result->machine->n_nodes,
+		plural(result->machine->n_nodes));
 	if (gpus)
-		fprintf(out, ", %" PRIu64 " GPUs", gpus);
+		fprintf(out, ", %" PRIu64 " GPU%s", gpus, plural(gpus));
 	if (cpus)
-		fprintf(out, ", %" PRIu64 " CPUs", cpus);
+		fprintf(out, ", %" PRIu64 " CPU%s", cpus, plural(cpus));
 	fprintf(out, "; estimates: %s\n", result->estimates);
 	fprintf(out, "%-12s %10s %10s %10s %10s %10s %9s %6s %10s\n", "POLICY", "WAIT", "P50",
 		"P95", "MAX", "JCT", "SLOWDOWN", "USED", "MAKESPAN");

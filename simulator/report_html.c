@@ -86,10 +86,11 @@ int report_html(const struct result *results, size_t n, const char *path, struct
 	_cleanup_(free_ptr) struct html_policy *drawn = xcalloc(n, sizeof(*drawn));
 	_cleanup_(free_ptr) struct texts *texts = xcalloc(n, sizeof(*texts));
 	_cleanup_(free_ptr) char *subtitle =
-		xasprintf("%zu jobs on %zu node%s with %" PRIu64 " GPUs; estimates: %s",
-			  results[0].trace->n_jobs, results[0].machine->n_nodes,
-			  results[0].machine->n_nodes == 1 ? "" : "s",
-			  machine_gpus(results[0].machine), results[0].estimates);
+		xasprintf("%zu job%s on %zu node%s with %" PRIu64 " GPU%s; estimates: %s",
+			  results[0].trace->n_jobs, plural(results[0].trace->n_jobs),
+			  results[0].machine->n_nodes, plural(results[0].machine->n_nodes),
+			  machine_gpus(results[0].machine),
+			  plural(machine_gpus(results[0].machine)), results[0].estimates);
 	struct html_report report = {
 		.title = results[0].name,
 		.subtitle = subtitle,

@@ -407,7 +407,7 @@ static void test_impossible_requests_on_one_node(void **state)
 		 "see "
 		 "\"tgpu gpus\""},
 		{{.num_gpus = 1, .gpu_type = 1},
-		 "num_gpus: the job asks for 1 GPUs of type 'h100' but the largest node has 0; "
+		 "num_gpus: the job asks for 1 GPU of type 'h100' but the largest node has 0; "
 		 "lower "
 		 "--gpus or see \"tgpu gpus\""},
 		{{.num_gpus = 2, .gpu_mem_bytes = UINT64_C(17) << 30},
@@ -417,7 +417,14 @@ static void test_impossible_requests_on_one_node(void **state)
 		 "cpus: the job asks for 17 CPUs but the largest node has 16; lower "
 		 "--cpus"},
 		{{.mem_bytes = UINT64_C(65) << 30},
-		 "mem: the job asks for 66560 MiB but the largest node has 65536 MiB; lower --mem"},
+		 "mem: the job asks for 65 GiB but the largest node has 64 GiB; lower --mem"},
+		{{.mem_bytes = UINT64_C(9000) << 30},
+		 "mem: the job asks for 9000 GiB but the largest node has 64 GiB; lower --mem"},
+		{{.mem_bytes = UINT64_C(9) << 40},
+		 "mem: the job asks for 9 TiB but the largest node has 64 GiB; lower --mem"},
+		/* The least that is too much does not read as what there is. */
+		{{.mem_bytes = (UINT64_C(64) << 30) + 1},
+		 "mem: the job asks for 64.1 GiB but the largest node has 64 GiB; lower --mem"},
 	};
 	struct fixture f;
 

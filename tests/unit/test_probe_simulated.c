@@ -151,7 +151,7 @@ static void refuses_with_file_line_and_remedy(void **state)
 		{"gpu bus=17\n", "bus=17: write a PCI bus id like"},
 		{"gpu mem=lots\n", "\"lots\" is not a size; write 16G"},
 		{"mem\ngpu\n", "write one size: mem 16G"},
-		{"gpu\nused gpu=1 mem=1G\n", "gpu=1: there are 1 GPUs above"},
+		{"gpu\nused gpu=1 mem=1G\n", "gpu=1: there is 1 GPU above"},
 		{"gpu\nused mem=1G\n", "used: say which GPU: gpu=0"},
 		{"gpu\nused gpu=0\n", "say how much"},
 		{"gpu\nload gpu=0 util=101\n", "util=101: must be a number from 0 to 100"},
