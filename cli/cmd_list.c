@@ -140,7 +140,9 @@ const struct command command_list = {
 	.details =
 		"States: queued waits for its turn, held waits for \"tgpu release\", starting has "
 		"its GPUs, running, stopping was told to end; finished (exit code 0), failed, "
-		"cancelled. The last column holds the indices of a job's GPUs, or why it waits.",
+		"cancelled. The last column holds the indices of a job's GPUs, or why it waits. On "
+		"a "
+		"narrow terminal columns are cut, then left out.",
 	.examples = "  tgpu list\n"
 		    "  tgpu list --all --me -n 20\n"
 		    "  tgpu list --state failed\n"
