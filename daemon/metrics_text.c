@@ -268,7 +268,8 @@ static void write_gpu_job(const struct writer *writer)
 		if (!record)
 			continue;
 		put_gpu(writer->daemon, slot, &labels);
-		buf_printf(&labels, ",job=\"%" PRIu64 "\",uid=\"%" PRIu32 "\"", job,
+		/* Not "job": Prometheus gives each series a label of that name. */
+		buf_printf(&labels, ",job_id=\"%" PRIu64 "\",uid=\"%" PRIu32 "\"", job,
 			   record->job.uid);
 		sample(writer, "", buf_get(&labels), 1);
 	}

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """GET /metrics: both formats to the letter, numbers that agree with what happened, and the way in over TCP."""
 import json
-import pathlib
 import re
 import shutil
 import socket
@@ -19,6 +18,7 @@ OPEN = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 PLAIN = "text/plain; version=0.0.4; charset=utf-8"
 SAMPLE = re.compile(r'^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{(.*)\})? (\S+)$')
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(,|$)')
+NEEDS_PROMTOOL = pytest.mark.skipif(not shutil.which("promtool"), reason="promtool (package prometheus) is not installed")
 SUFFIXES = {"gauge": [""], "counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}
 
 
@@ -94,7 +94,7 @@ def test_the_format_is_open_metrics(tgpu_factory):
     assert len(list(parser.text_string_to_metric_families(text))) == text.count("# TYPE ")
 
 
-@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool (package prometheus) is not installed")
+@NEEDS_PROMTOOL
 def test_promtool_has_nothing_to_say(tgpu_factory):
     tgpu = tgpu_factory(gpus="simulated:4")
     tgpu.wait(tgpu.submit("--gpus", "1", "--", "true"))
@@ -133,7 +133,7 @@ def test_numbers_agree_with_what_happened(tgpu_factory):
     assert value(samples, "tgpu_job_wait_seconds_count") == 4 and value(samples, "tgpu_job_run_seconds_count") >= 3
     assert value(samples, "tgpu_gpus", state="allocated") == 3 and value(samples, "tgpu_gpus", state="idle") == 1
     held = [dict(labels) for (name, labels) in samples if name == "tgpu_gpu_job_info"]
-    assert len(held) == 3 and {labels["job"] for labels in held} == {str(running)}
+    assert len(held) == 3 and {labels["job_id"] for labels in held} == {str(running)}
     assert value(samples, "tgpu_store_commit_seconds_count") > 10 and value(samples, "tgpu_scheduler_pass_seconds_count") > 5
     assert value(samples, "tgpu_http_requests_total", code="2xx") > 10
     assert value(samples, "tgpu_illegal_events_total") == 0
@@ -228,27 +228,64 @@ def test_a_stalled_reader_keeps_nobody_out(tgpu_factory):
         client.close()
 
 
-def known_names(tgpu):
+def families(text):
+    """{name without suffix: kind}"""
+    return dict(line.split(" ")[2:4] for line in text.splitlines() if line.startswith("# TYPE "))
+
+
+def test_the_page_names_what_there_is(tgpu_factory, tmp_path):
+    machine = tmp_path / "machine.nvml"
+    machine.write_text((FIXTURES / "dgx1v.nvml").read_text() + "util 0 55\npower 0 123000\nenergy 0 5000\n")
+    tgpu = tgpu_factory(fake_nvml=machine)
+    tgpu.wait_for_state(tgpu.submit("--gpus", "1", "--", "sleep", "1000"), "running")
     text = scrape(tgpu)[1]
-    kinds = dict(line.split(" ")[2:4] for line in text.splitlines() if line.startswith("# TYPE "))
-    return {name + suffix for name, kind in kinds.items() for suffix in SUFFIXES[kind]}
+    labels = {}
+    for name, pairs in parse(text):
+        labels.setdefault(name, set()).update(key for key, _ in pairs)
+    page = (ROOT / "docs/monitoring.md").read_text()
+    told = re.findall(r"`(tgpu_\w+)(?:\{([\w,]+)\})?`", page[page.index("## Prometheus"):page.index("No label grows")])
+    known = {name + ("_total" if kind == "counter" else ""): kind for name, kind in families(text).items()}
+    assert sorted(name for name, _ in told) == sorted(known)
+    for name, words in told:
+        found = labels.get(name + ("_count" if known[name] == "histogram" else ""), set())
+        assert set(words.split(",")) - {""} == found - {"gpu", "uuid"}, name
 
 
 def test_dashboard_and_alerts_use_what_there_is(tgpu_factory):
-    known = known_names(tgpu_factory(gpus="simulated:1"))
+    text = scrape(tgpu_factory(gpus="simulated:1"))[1]
+    known = {name + suffix for name, kind in families(text).items() for suffix in SUFFIXES[kind]}
+    values = {(name, *pair) for name, labels in parse(text) for pair in labels}
     dashboard = json.loads((ROOT / "packaging/grafana/tgpu.json").read_text())
     queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
     alerts = (ROOT / "packaging/prometheus/alerts.yml").read_text()
     assert len(queries) >= 14
-    for text in (*queries, alerts):
-        for name in re.findall(r"\btgpu_[a-z_]+", text):
-            assert name in known, f"{name} in {text}"
-    states = set(re.findall(r'state=~?"([a-z|]+)"', alerts))
-    assert states <= {"unhealthy|lost", "foreign"}
+    for query in (*queries, alerts):
+        for name in re.findall(r"\btgpu_[a-z_]+", query):
+            assert name in known, f"{name} in {query}"
+    selectors = re.findall(r'(tgpu_\w+)\{(\w+)=~?"([^"]+)"', alerts)
+    assert len(selectors) >= 7
+    for name, label, choice in selectors:
+        for word in choice.split("|"):
+            assert (name, label, word) in values, f'{name}{{{label}="{word}"}}'
 
 
-@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool (package prometheus) is not installed")
+def promtool(*words):
+    return subprocess.run(["promtool", *words], capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+
+@NEEDS_PROMTOOL
 def test_promtool_accepts_the_alerts():
-    rules = pathlib.Path(ROOT / "packaging/prometheus/alerts.yml")
-    done = subprocess.run(["promtool", "check", "rules", rules], capture_output=True, text=True, check=False)
+    done = promtool("check", "rules", ROOT / "packaging/prometheus/alerts.yml")
     assert done.returncode == 0 and "SUCCESS" in done.stdout, done.stdout + done.stderr
+
+
+@NEEDS_PROMTOOL
+def test_alerts_fire_when_they_must_and_not_else():
+    done = promtool("test", "rules", FIXTURES / "alerts.test.yml")
+    assert done.returncode == 0 and "SUCCESS" in done.stdout, done.stdout + done.stderr
+
+
+def test_each_alert_has_its_test():
+    rules = re.findall(r"^ +- alert: (\w+)", (ROOT / "packaging/prometheus/alerts.yml").read_text(), re.M)
+    tests = (FIXTURES / "alerts.test.yml").read_text()
+    assert rules and all(f"alertname: {rule}\n" in tests for rule in rules)
