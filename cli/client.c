@@ -329,6 +329,15 @@ int client_fd(const struct client *client)
 	return client->http.fd;
 }
 
+void client_warn(const json_t *answer)
+{
+	const json_t *warning;
+	size_t i;
+
+	json_array_foreach (json_object_get(answer, "warnings"), i, warning)
+		fprintf(stderr, "tgpu: warning: %s\n", json_string_value(warning));
+}
+
 void client_json_unref(json_t **json)
 {
 	json_decref(*json);

@@ -60,5 +60,8 @@ int client_fd(const struct client *client);
 int client_stream(struct client *client, const char *target, http_line_fn *fn, void *ctx,
 		  struct err *err);
 
+/* Print an answer's "warnings" to stderr, each as a line for people. */
+void client_warn(const json_t *answer);
+
 /* json_decref() for _cleanup_. */
 void client_json_unref(json_t **json);

@@ -96,6 +96,7 @@ int control(const char *verb, const struct options *opts, json_t *body, struct e
 	r = client_call(&client, "POST", target, NULL, body, &answer, err);
 	if (r < 0)
 		return r;
+	client_warn(answer);
 	return options_has(opts, "json") ? json_results(answer) : print_results(verb, answer);
 }
 

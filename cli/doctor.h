@@ -32,6 +32,9 @@ struct doctor_check {
 /* All checks, in the order in which they are told; ended by a NULL name. */
 extern const struct doctor_check doctor_checks[];
 
+/* Who is told what: hooks, notify_command, metrics. Nothing without a daemon. */
+void doctor_check_told(struct doctor *doctor);
+
 /* The check of `tgpu doctor --store`: of the daemon's state directory, or the user's own. */
 void doctor_check_store(struct doctor *doctor);
 

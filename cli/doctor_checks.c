@@ -264,8 +264,7 @@ static void check_lingering(struct doctor *doctor)
 }
 
 const struct doctor_check doctor_checks[] = {
-	{"programs", check_programs},	{"daemon", check_daemon},
-	{"gpus", check_gpus},		{"isolation", check_isolation},
-	{"cgroup", check_cgroup},	{"state", check_state},
-	{"lingering", check_lingering}, {NULL, NULL},
+	{"programs", check_programs},	{"daemon", check_daemon},    {"gpus", check_gpus},
+	{"isolation", check_isolation}, {"cgroup", check_cgroup},    {"state", check_state},
+	{"lingering", check_lingering}, {"told", doctor_check_told}, {NULL, NULL},
 };

@@ -359,5 +359,8 @@ int submission_send(struct client *client, const struct options *options, json_t
 		return r;
 	warn_of_places(&spec);
 	body = jobspec_to_json(&spec);
-	return client_call(client, "POST", "/v1/jobs", key, body, ret_job, err);
+	r = client_call(client, "POST", "/v1/jobs", key, body, ret_job, err);
+	if (r == 0)
+		client_warn(*ret_job);
+	return r;
 }

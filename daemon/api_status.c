@@ -58,6 +58,23 @@ static void add_machine(const struct daemon *daemon, json_t *status)
 	json_object_set_new(status, "jobs", count_jobs(daemon));
 }
 
+/* Who is told what. Not the command itself: it may hold a secret, and every user may ask. */
+static void add_telling(const struct daemon *daemon, json_t *status)
+{
+	const struct config *config = &daemon->config;
+	const struct metrics *metrics = &daemon->metrics;
+	const char *hooks_dir = config->hooks_dir[0] ? config->hooks_dir : NULL;
+	const char *listen = config->metrics_listen[0] ? config->metrics_listen : NULL;
+
+	json_object_set_new(status, "notify", json_boolean(config->notify_command[0]));
+	json_object_set_new(status, "hooks_dir", hooks_dir ? json_string(hooks_dir) : json_null());
+	json_object_set_new(status, "hooks",
+			    json_pack("{s:I, s:I, s:I}", "ok", (json_int_t)metrics->hooks_ok,
+				      "failed", (json_int_t)metrics->hooks_failed, "dropped",
+				      (json_int_t)metrics->hooks_dropped));
+	json_object_set_new(status, "metrics_listen", listen ? json_string(listen) : json_null());
+}
+
 int api_status_reply(struct request_context *request)
 {
 	const struct daemon *daemon = request->daemon;
@@ -75,6 +92,7 @@ int api_status_reply(struct request_context *request)
 	json_object_set_new(status, "config", json_string(daemon->config.file));
 	json_object_set_new(status, "tgpu_gpus", json_string(getenv("TGPU_GPUS")));
 	add_machine(daemon, status);
+	add_telling(daemon, status);
 	return api_ok(request, 200, status);
 }
 

@@ -11,6 +11,7 @@
 #include "common/jobspec_lists.h"
 #include "daemon/api.h"
 #include "daemon/depends.h"
+#include "daemon/hook.h"
 #include "daemon/machine.h"
 #include "daemon/turn.h"
 
@@ -179,6 +180,8 @@ static void submit(struct request_context *request, const struct jobspec *spec, 
 	first->new_owner = owner_text(request);
 	first->new_key = key ? xstrdup(key) : NULL;
 	set_result(request, 201, first->job.id, daemon->last_id - first->job.id + 1);
+	if (spec->notify)
+		hook_warn(daemon, request->result);
 	submit_records(daemon, first);
 }
 
@@ -306,6 +309,7 @@ int api_submit_reply(struct request_context *request)
 		.with_spec = true,
 	};
 	struct found found = {0};
+	json_t *warnings = json_object_get(request->result, "warnings");
 	json_int_t status, n_jobs;
 
 	if (json_unpack(request->result, "{s:I, s:I}", "status", &status, "n_jobs", &n_jobs) < 0)
@@ -321,5 +325,7 @@ int api_submit_reply(struct request_context *request)
 		json_object_set_new(found.job, "ahead",
 				    json_integer((json_int_t)sched_ahead(
 					    daemon->sched, &record->job, clock_wall_ns())));
+	if (warnings)
+		json_object_set(found.job, "warnings", warnings);
 	return api_ok(request, (int)status, found.job);
 }

@@ -12,6 +12,7 @@
 #include "common/jobspec.h"
 #include "daemon/api.h"
 #include "daemon/depends.h"
+#include "daemon/hook.h"
 #include "daemon/machine.h"
 #include "daemon/turn.h"
 
@@ -127,5 +128,7 @@ void api_update_fold(struct request_context *request)
 			&(struct action){
 				.name = "update", .check = check, .apply = apply, .ctx = &update});
 	jobspec_finish(&update.spec);
+	if (request->result && json_is_string(json_object_get(set, "notify")))
+		hook_warn(request->daemon, request->result);
 	json_decref(body);
 }

@@ -18,7 +18,9 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,11 +31,18 @@
 #define QUEUED_MAX  1000
 #define ENV_MAX	    24
 
-/* All programs of the directory, one after the other; what one says or does concerns no other. */
+#define TOLD_FD	 3
+#define TOLD_MAX 65536
+
+/*
+ * All programs of the directory, one after the other; what one says or does concerns no other.
+ * Which one runs, and how it ended ("=9"), goes line by line to TOLD_FD, which none of them
+ * inherits: so the log can name the one that failed or hangs.
+ */
 #define RUN_ALL                                                                                  \
-	"bad=0; for hook in \"$TGPU_HOOKS_DIR\"/*; do if [ -f \"$hook\" ] && [ -x \"$hook\" ]; " \
-	"then \"$hook\" || { echo \"tgpu hook $hook: status $?\" >&2; bad=1; }; fi; done; exit " \
-	"$bad"
+	"cd \"$TGPU_HOOKS_DIR\" || { echo \"$TGPU_HOOKS_DIR\" >&3; echo =2 >&3; exit; }; cd /; " \
+	"for hook in \"$TGPU_HOOKS_DIR\"/*; do if [ -f \"$hook\" ] && [ -x \"$hook\" ]; then "   \
+	"echo \"$hook\" >&3; \"$hook\" 3>&-; echo \"=$?\" >&3; fi; done"
 
 struct words {
 	char *at[ENV_MAX]; /* owned, NULL-terminated */
@@ -45,6 +54,7 @@ struct hook {
 	uint64_t job;
 	const char *kind; /* "hooks" or "notify", for the log */
 	struct words args, env;
+	int told; /* what RUN_ALL says; -1: nobody says anything */
 	pid_t pid;
 	int pidfd;
 	bool late; /* killed by us */
@@ -74,6 +84,7 @@ static void hook_free(struct hook *hook)
 		free(hook->args.at[i]);
 	for (size_t i = 0; i < hook->env.n; i++)
 		free(hook->env.at[i]);
+	fd_close(hook->told);
 	free(hook);
 }
 
@@ -104,6 +115,48 @@ static void take_out(struct hooks *hooks, const struct hook *hook)
 	hooks->n_running--;
 }
 
+/* One program and how it ended; a status such as 137 is a shell's way to say signal 9. */
+static void log_failure(const struct hook *hook, const char *name, int status, bool late)
+{
+	bool signalled = status > 128 && status <= 128 + SIGRTMAX;
+
+	log_warn("a hook failed job=%" PRIu64 " hook=\"%s\" %s=%d%s", hook->job, name,
+		 signalled ? "signal" : "status", signalled ? status - 128 : status,
+		 late ? " reason=\"hook_timeout\"" : "");
+}
+
+/* Log those that RUN_ALL has told of as failed. True: there were some. The one that was running at
+ * the end goes to ret_last. */
+static bool log_told(const struct hook *hook, char *text, const char **ret_last)
+{
+	bool bad = false;
+	char *line;
+
+	while ((line = strsep(&text, "\n"))) {
+		if (line[0] == '/') {
+			*ret_last = line;
+		} else if (line[0] == '=' && !STREQ(line, "=0")) {
+			log_failure(hook, *ret_last, atoi(line + 1), false);
+			bad = true;
+		}
+	}
+	return bad;
+}
+
+static bool has_failed(const struct hook *hook, int code)
+{
+	const char *last = hook->told < 0 ? "notify_command" : hook->daemon->config.hooks_dir;
+	_cleanup_(free_ptr) char *text = xcalloc(TOLD_MAX + 1, 1);
+	bool bad = false;
+
+	if (hook->told >= 0 && pread(hook->told, text, TOLD_MAX, 0) > 0)
+		bad = log_told(hook, text, &last);
+	if (code != 0)
+		log_failure(hook, last, WIFEXITED(code) ? WEXITSTATUS(code) : 128 + WTERMSIG(code),
+			    hook->late);
+	return bad || code != 0;
+}
+
 static void on_exit_of(uv_poll_t *poll, int status, int events)
 {
 	struct hook *hook = poll->data;
@@ -115,15 +168,10 @@ static void on_exit_of(uv_poll_t *poll, int status, int events)
 	if (waitpid(hook->pid, &code, WNOHANG) == 0)
 		return;
 	kill(-hook->pid, SIGKILL); /* what it left in its session's group */
-	if (code == 0) {
-		daemon->metrics.hooks_ok++;
-	} else {
+	if (has_failed(hook, code))
 		daemon->metrics.hooks_failed++;
-		log_warn("a hook failed job=%" PRIu64 " kind=%s %s=%d%s", hook->job, hook->kind,
-			 WIFEXITED(code) ? "status" : "signal",
-			 WIFEXITED(code) ? WEXITSTATUS(code) : WTERMSIG(code),
-			 hook->late ? " reason=\"hook_timeout\"" : "");
-	}
+	else
+		daemon->metrics.hooks_ok++;
 	take_out(daemon->hooks, hook);
 	uv_close((uv_handle_t *)&hook->poll, on_poll_closed);
 	start_next(daemon);
@@ -150,6 +198,8 @@ static int spawn(struct hook *hook)
 	posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
 	posix_spawn_file_actions_addchdir_np(&files, "/");
+	if (hook->told >= 0)
+		posix_spawn_file_actions_adddup2(&files, hook->told, TOLD_FD);
 	posix_spawnattr_init(&attributes);
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK |
 						      POSIX_SPAWN_SETSIGDEF);
@@ -165,8 +215,11 @@ static int spawn(struct hook *hook)
 static bool start(struct hook *hook)
 {
 	struct daemon *daemon = hook->daemon;
-	int r = spawn(hook);
+	int r;
 
+	if (STREQ(hook->kind, "hooks"))
+		hook->told = memfd_create(hook->kind, MFD_CLOEXEC);
+	r = spawn(hook);
 	if (r == 0) {
 		hook->pidfd = pidfd_open(hook->pid, 0);
 		r = hook->pidfd < 0 ? errno : 0;
@@ -281,7 +334,7 @@ static struct hook *make(struct daemon *daemon, const struct record *record,
 	hook->daemon = daemon;
 	hook->job = record->job.id;
 	hook->kind = kind;
-	hook->pidfd = -1;
+	hook->pidfd = hook->told = -1;
 	add_environment(hook, record, event);
 	return hook;
 }
@@ -361,10 +414,31 @@ void hook_run(struct daemon *daemon, const struct record *record, const struct s
 	}
 }
 
-void hook_create(struct daemon *daemon)
+void hook_warn(const struct daemon *daemon, json_t *answer)
 {
+	if (!daemon->config.notify_command[0])
+		json_object_set_new(answer, "warnings",
+				    json_pack("[s]",
+					      "notify: nobody will be told, for this tgpud has no "
+					      "notify_command; set one in tgpu.conf"));
+}
+
+int hook_create(struct daemon *daemon, struct err *err)
+{
+	const char *dir = daemon->config.hooks_dir;
+	struct stat st;
+
 	daemon->hooks = xcalloc(1, sizeof(*daemon->hooks));
 	daemon->hooks->last_next = &daemon->hooks->first;
+	if (!dir[0])
+		return 0;
+	if (stat(dir, &st) == 0 && !S_ISDIR(st.st_mode))
+		errno = ENOTDIR;
+	else if (access(dir, R_OK | X_OK) == 0)
+		return 0;
+	return err_set(err, -errno,
+		       "hooks_dir: cannot read %s: %s; make that directory, or write none", dir,
+		       strerror(errno));
 }
 
 void hook_destroy(struct daemon *daemon)

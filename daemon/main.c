@@ -207,7 +207,9 @@ static int set_up(struct daemon *daemon, const struct arguments *arguments, stru
 	if (r < 0)
 		return r;
 	daemon->depend = depend_create();
-	hook_create(daemon);
+	r = hook_create(daemon, err);
+	if (r < 0)
+		return r;
 	turn_create(daemon);
 	machine_create(daemon);
 	window_create(daemon);

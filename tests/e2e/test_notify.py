@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Being told: hooks and notify_command get the facts and nothing else, and nothing they do costs a job anything."""
+import json
 import os
 import pathlib
 import shutil
@@ -82,7 +83,84 @@ def test_every_program_of_the_directory_is_run_and_none_harms_another(tgpu_facto
     lines = wait_for(told, lambda text: text.count("\n") == 2).splitlines()
     assert sorted(lines) == ["finish 1", "start 1"]
     wait_for_counter(tgpu, "failed", 2)
-    assert "10-bad: status 9" in tgpu.daemon_log() and "a hook failed job=1 kind=hooks status=1" in tgpu.daemon_log()
+    assert f'a hook failed job=1 hook="{hooks}/10-bad" status=9\n' in tgpu.daemon_log()
+    assert "20-good" not in tgpu.daemon_log()
+
+
+def test_the_log_names_the_one_that_failed_and_how(tgpu_factory, tmp_path):
+    hooks = tmp_path / "hooks"
+    hook(hooks, "1-killed", '[ "$TGPU_EVENT" != finish ] || kill -9 $$')
+    hook(hooks, "2-good", "ls -l /proc/self/fd >&2")
+    hook(hooks, "3-hangs", '[ "$TGPU_EVENT" != finish ] || exec sleep 1000')
+    hook(hooks, "4-never", "exit 5")
+    tgpu = tgpu_factory(config=f"hooks_dir = {hooks}\nhook_timeout = 300ms\nnotify_command = exit 7\n")
+    tgpu.wait(tgpu.submit("--notify", "end", "--", "true"))
+    wait_for_counter(tgpu, "failed", 3)
+    failed = sorted(line.split("failed ")[1] for line in tgpu.daemon_log().splitlines() if "a hook failed" in line)
+    assert failed == [f'job=1 hook="{hooks}/1-killed" signal=9',
+                      f'job=1 hook="{hooks}/3-hangs" signal=9 reason="hook_timeout"',
+                      f'job=1 hook="{hooks}/4-never" status=5', 'job=1 hook="notify_command" status=7']
+    assert "memfd" not in tgpu.daemon_log(), "a hook inherits nothing"
+
+
+def test_a_directory_that_is_not_there(tgpu_factory, tmp_path):
+    hooks = tmp_path / "hooks"
+    hooks.mkdir()
+    tgpu = tgpu_factory(config=f"hooks_dir = {hooks}\n")
+    hooks.rmdir()
+    tgpu.wait(tgpu.submit("--", "true"))
+    wait_for_counter(tgpu, "failed", 2)
+    assert f'a hook failed job=1 hook="{hooks}" status=2' in tgpu.daemon_log()
+    for make in (lambda: None, hooks.touch):
+        make()
+        if tgpu.daemon:
+            tgpu.stop()
+        process, said = tgpu.spawn_daemon()
+        assert process.wait(PATIENCE) != 0 and "hooks_dir" in said and str(hooks) in said and "none" in said
+    hooks.unlink()
+    hooks.mkdir()
+    tgpu.start()
+
+
+WARNING = "tgpu: warning: notify: nobody will be told"
+
+
+def test_whoever_wishes_what_nobody_does_is_warned(tgpu_factory):
+    tgpu = tgpu_factory()
+    for words in (("submit", "--notify", "end"), ("run", "--notify", "end"), ("submit", "--hold", "--parsable", "--notify", "end")):
+        done = tgpu.cli(*words, "--", "true")
+        assert done.returncode == 0 and done.stderr.count(WARNING) == 1 and "notify_command" in done.stderr
+    assert tgpu.cli("submit", "--", "true").stderr == ""
+    done = tgpu.cli("update", "3", "--notify", "fail")
+    assert done.returncode == 0 and WARNING in done.stderr
+    assert tgpu.cli("update", "3", "--priority", "1").stderr == ""
+    tgpu.config.write_text("notify_command = true\n")
+    tgpu.restart()
+    for words in (("submit", "--notify", "end", "--", "true"), ("update", "3", "--notify", "end")):
+        assert tgpu.cli(*words).stderr == ""
+
+
+def told(tgpu):
+    """[(level, text)] of what tgpu doctor says of this."""
+    findings = json.loads(tgpu.cli("doctor", "--json").stdout)
+    return [(one["level"], one["text"]) for one in findings
+            if any(word in one["text"] for word in ("notif", "hook", "metrics", "event"))]
+
+
+def test_doctor_says_who_is_told_what(tgpu_factory, tmp_path):
+    assert [level for level, _ in told(tgpu_factory())] == ["ok", "ok"]
+    hooks = tmp_path / "hooks"
+    hook(hooks, "off", "true", mode=0o644)
+    tgpu = tgpu_factory(config=f"notify_command = exit 7\nhooks_dir = {hooks}\n")
+    (owners, directory, metrics) = told(tgpu)
+    assert owners[0] == "ok" and "by notify_command" in owners[1]
+    assert directory[0] == "warn" and f"no file in {hooks} is executable" in directory[1]
+    assert metrics == ("ok", "metrics are on the socket only: metrics_listen is not set")
+    (hooks / "off").chmod(0o755)
+    assert told(tgpu)[1] == ("ok", f"1 program in {hooks} is run for each event of a job")
+    tgpu.wait(tgpu.submit("--notify", "end", "--", "true"))
+    wait_for_counter(tgpu, "failed", 1)
+    assert ("warn", "hooks and notifications since tgpud began: 1 failed, 0 left out") in told(tgpu)
 
 
 def test_one_that_hangs_is_killed_with_all_it_started(tgpu_factory, tmp_path):
