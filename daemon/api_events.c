@@ -179,8 +179,10 @@ static bool read_request(struct request_context *request, struct event_stream *s
 		   *follow = http_argument(request, "follow");
 	struct err err = {0};
 
-	stream->follow = !follow || !STREQ(follow, "no");
-	if (since && parse_place(since, stream) < 0)
+	stream->follow = !follow || STREQ(follow, "yes");
+	if (follow && !stream->follow && !STREQ(follow, "no"))
+		http_fail(request, 400, "events: follow: '%.40s' is neither yes nor no", follow);
+	else if (since && parse_place(since, stream) < 0)
 		http_fail(request, 400,
 			  "events: since: '%.40s' is no revision and no id of an event", since);
 	else if (jobs && idset_parse(jobs, &stream->jobs, &err) < 0)

@@ -26,6 +26,7 @@
 #include "common/log.h"
 #include "daemon/events.h"
 #include "daemon/http_loop.h"
+#include "daemon/http_query.h"
 #include "daemon/listen.h"
 
 #define WAIT_MS		    30000
@@ -177,6 +178,8 @@ static void begin(struct pending *pending, const char *method, const char *path)
 		http_fail(context, 403, "this daemon serves user %u only", (unsigned)geteuid());
 	else
 		find_route(pending, method, path);
+	if (!context->status)
+		http_query_check(context, pending->route);
 	if (!context->status)
 		parse_after(context);
 }

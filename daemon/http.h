@@ -38,7 +38,8 @@ struct request_context {
 
 struct route {
 	const char *method;
-	const char *path; /* "/v1/jobs/ID/why": ID stands for a number */
+	const char *path;	/* "/v1/jobs/ID/why": ID stands for a number */
+	const char *parameters; /* of its query, with blanks between them; "": it takes none */
 	void (*fold)(struct request_context *request); /* NULL: only reads */
 	int (*reply)(
 		struct request_context *request); /* 0 with status and reply set, or HTTP_WAIT */

@@ -27,6 +27,21 @@ def test_every_route_is_documented_and_every_documented_route_exists(tgpu_factor
             assert tgpu.api(other, path.replace("ID", "1"))[0] in (405, 404)
 
 
+def test_the_parameters_of_each_route_are_documented(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    page = (ROOT / "docs" / "api.md").read_text()
+    source = (ROOT / "daemon" / "api.c").read_text()
+    routes = re.findall(r'\{"(GET|POST)", "([^"]+)",\s*"([^"]*)"', source)
+    assert len(routes) == len(re.findall(r'\{"(?:GET|POST)"', source))
+    for method, path, words in routes:
+        section = re.search(rf"^### {method} {path}\n(.*?)(?=^##|\Z)", page, re.M | re.S)
+        text = section[1] if section else ""
+        told = re.findall(r"^\| `(\w+)=", text, re.M) + re.findall(r"`\?(\w+)=", text)
+        assert told == words.split(), (method, path)
+        status, answer = tgpu.api(method, path.replace("ID", "1") + "?nonsense=1", None if method == "GET" else {})
+        assert status == 400 and "nonsense" in answer["error"] and all(word in answer["error"] for word in words.split())
+
+
 @pytest.mark.parametrize("method, path, body, status, says", [
     ("GET", "/v1/nope", None, 404, "/v1/nope"),
     ("GET", "/", None, 404, "docs/api.md"),
@@ -43,6 +58,16 @@ def test_every_route_is_documented_and_every_documented_route_exists(tgpu_factor
     ("GET", "/v1/jobs?order=sideways", None, 400, "sideways"),
     ("GET", "/v1/jobs?fields=id,colour", None, 400, "colour"),
     ("GET", "/v1/jobs?after=yesterday", None, 400, "after"),
+    ("GET", "/v1/jobs?stat=all", None, 400, "did you mean state? It takes ids, state, uid, limit, order, fields and after"),
+    ("GET", "/v1/jobs?limit=5&colour=red", None, 400, "'colour' is unknown; it takes ids"),
+    ("GET", "/v1/jobs?limit=5&limit=6", None, 400, "limit comes twice"),
+    ("GET", "/v1/jobs?limit", None, 400, "limit has no value; write limit=..."),
+    ("GET", "/v1/jobs?limit=", None, 400, "limit"),
+    ("GET", "/v1/jobs?=5", None, 400, "'' is unknown"),
+    ("GET", "/v1/status?after=5", None, 400, "/v1/status: 'after' is unknown; it takes no parameters"),
+    ("GET", "/v1/jobs/1/why?after=5", None, 400, "/v1/jobs/ID/why"),
+    ("GET", "/v1/stats?sinc_ms=5", None, 400, "did you mean since_ms? It takes since_ms and by"),
+    ("POST", "/v1/jobs/cancel?ids=1", "{}", 400, "it takes no parameters"),
     ("POST", "/v1/jobs", "{", 400, "JSON"),
     ("POST", "/v1/jobs", "[]", 400, "object"),
     ("POST", "/v1/jobs", '{"command": "a", "command": "b"}', 400, "JSON"),

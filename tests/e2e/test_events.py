@@ -171,7 +171,8 @@ def test_there_is_a_bound(tgpu_factory):
 
 
 @pytest.mark.parametrize("query, word", [
-    ("since=yesterday", "since"), ("since=1.x", "since"), ("since=-1", "since"), ("jobs=5-3", "3-5"), ("jobs=x", "jobs")])
+    ("since=yesterday", "since"), ("since=1.x", "since"), ("since=-1", "since"), ("jobs=5-3", "3-5"), ("jobs=x", "jobs"),
+    ("follow=0", "yes nor no"), ("since=0&job=1", "did you mean jobs")])
 def test_bad_questions(tgpu_factory, query, word):
     status, answer = tgpu_factory(gpus="simulated:1").api("GET", f"/v1/events?{query}")
     assert status == 400 and word in answer["error"]
