@@ -15,7 +15,7 @@
 #include "cli/format.h"
 #include "cli/selector.h"
 #include "common/clock.h"
-#include "common/duration.h"
+#include "common/timetext.h"
 
 #define RECONNECT_MS 60000 /* for a daemon that is being restarted */
 #define RETRY_MS     100

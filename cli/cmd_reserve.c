@@ -10,6 +10,7 @@
 #include "cli/selector.h"
 #include "common/clock.h"
 #include "common/duration.h"
+#include "common/timetext.h"
 
 static const struct option_desc reserve_options[] = {
 	{"gpus", 'G', OPTION_VALUE, "GPUS", "how many, or which: gpu0,gpu3 or all", NULL},

@@ -9,7 +9,7 @@
 #include "cli/field.h"
 #include "cli/format.h"
 #include "common/clock.h"
-#include "common/duration.h"
+#include "common/timetext.h"
 
 static const struct option_desc options[] = {
 	{"since", 0, OPTION_VALUE, "TIME",
@@ -26,16 +26,11 @@ static const struct table_column columns[] = {
 	{"ENERGY", true, 0},
 };
 
-/* "-7d" is a span back from now, "7d" as well; anything else a point in time. */
 static int parse_since(const char *text, int64_t *ret_ms, struct err *err)
 {
-	int64_t now_ns = clock_wall_ns(), span_ms, at_ns;
+	int64_t at_ns;
 
-	if (duration_parse(text, &span_ms, NULL) == 0) {
-		*ret_ms = now_ns / NS_PER_MS - span_ms;
-		return *ret_ms > 0 ? 0 : err_set(err, -EINVAL, "--since %.40s: too long ago", text);
-	}
-	if (time_parse_past(text, now_ns, &at_ns, err) < 0)
+	if (time_parse_past(text, clock_wall_ns(), &at_ns, err) < 0)
 		return err_wrap(err, "--since");
 	*ret_ms = at_ns / NS_PER_MS;
 	return 0;

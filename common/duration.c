@@ -1,23 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Durations, points in time and sizes: parsing and printing.
+ * Durations and sizes: parsing and printing.
  *
- * Invariants: every parser accepts all of its text or none of it; no sign, no blank, no overflow;
- * duration_parse(duration_format(x)) == x for every x >= 0. A refusal quotes the text and shows how
- * it can be written.
- * Deliberately not here: words such as "unlimited" (who offers them, says so), time zones other
- * than the process's own, Slurm's bare minutes (jobfile_sbatch.c translates them). Cost: linear in
- * the text; time_parse() asks mktime(3) at most a handful of times.
+ * Invariants: every parser accepts all of its text or none of it; no sign, no overflow, and nothing
+ * but 0 is read as 0; duration_parse(duration_format(x)) == x for every x >= 0. A refusal quotes
+ * the text and shows how it can be written. Deliberately not here: words such as "unlimited" (who
+ * offers them, says so), Slurm's bare minutes (jobfile_sbatch.c translates them). Cost: linear in
+ * the text. Read next: timetext.c.
  */
 #include "common/duration.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <strings.h>
-#include <time.h>
 
-#include "common/clock.h"
+#include "common/scan.h"
 #include "common/utf8.h"
 
 #define MS_PER_S INT64_C(1000)
@@ -26,59 +23,28 @@
 #define MS_PER_D (24 * MS_PER_H)
 #define MS_PER_W (7 * MS_PER_D)
 
-/* Seconds of the last moment that fits int64_t nanoseconds: 2262-04-11. */
-#define EPOCH_S_MAX (INT64_MAX / NS_PER_S)
-#define YEAR_MAX    2261
-
 struct unit {
 	const char *name;
 	int64_t ms;
+	const char *also; /* what systemd and people write for it */
 };
 
 /* Descending: a duration names its units in this order, each at most once. */
 static const struct unit units[] = {
-	{"w", MS_PER_W}, {"d", MS_PER_D}, {"h", MS_PER_H},
-	{"m", MS_PER_M}, {"s", MS_PER_S}, {"ms", 1},
+	{"w", MS_PER_W, " week weeks "},
+	{"d", MS_PER_D, " day days "},
+	{"h", MS_PER_H, " hr hour hours "},
+	{"m", MS_PER_M, " min mins minute minutes "},
+	{"s", MS_PER_S, " sec secs second seconds "},
+	{"ms", 1, " msec millisecond milliseconds "},
 };
 
-/* Read decimal digits at *at and move behind them. False when there are none or too many. */
-static bool take_number(const char **at, int64_t *ret_value)
+static bool is_unit(const struct unit *unit, const char *word, size_t len)
 {
-	int64_t value = 0;
-	const char *p = *at;
+	_cleanup_(free_ptr) char *found = xasprintf(" %.*s ", (int)len, word);
 
-	if (*p < '0' || *p > '9')
-		return false;
-	for (; *p >= '0' && *p <= '9'; p++)
-		if (__builtin_mul_overflow(value, 10, &value) ||
-		    __builtin_add_overflow(value, *p - '0', &value))
-			return false;
-	*at = p;
-	*ret_value = value;
-	return true;
-}
-
-/* Exactly `digits` digits, as in dates. */
-static bool take_digits(const char **at, int digits, int *ret_value)
-{
-	int value = 0;
-
-	for (int i = 0; i < digits; i++) {
-		if ((*at)[i] < '0' || (*at)[i] > '9')
-			return false;
-		value = value * 10 + ((*at)[i] - '0');
-	}
-	*at += digits;
-	*ret_value = value;
-	return true;
-}
-
-static bool take_char(const char **at, char c)
-{
-	if (**at != c)
-		return false;
-	++*at;
-	return true;
+	return (strlen(unit->name) == len && strncmp(unit->name, word, len) == 0) ||
+	       (len > 0 && strstr(unit->also, found));
 }
 
 /* total += count * ms, unless that overflows. */
@@ -90,25 +56,55 @@ static bool add_units(int64_t *total, int64_t count, int64_t ms)
 	       !__builtin_add_overflow(*total, part, total);
 }
 
-/* "1h30m": the unit is all the letters behind the number; `next` keeps the order. */
+/* "1.5": what is behind the point in billionths; 0 where there is no point. */
+static bool take_part(const char **at, int64_t *ret_billionths)
+{
+	const char *start = *at;
+
+	*ret_billionths = 0;
+	if (!scan_char(at, '.'))
+		return true;
+	if (!scan_number(at, ret_billionths) || *at - start > 10)
+		return false;
+	for (ptrdiff_t digits = *at - start - 1; digits < 9; digits++)
+		*ret_billionths *= 10;
+	return true;
+}
+
+/* total += (count + billionths) * ms, cut off below a millisecond. Less than one is no duration: a
+ * limit of 0 would be none. */
+static bool add_part(int64_t *total, int64_t count, int64_t billionths, int64_t ms)
+{
+	int64_t part = billionths * ms / 1000000000; /* below 10^9 * 6 * 10^8 */
+
+	if (billionths > 0 && count == 0 && part == 0)
+		return false;
+	return add_units(total, count, ms) && add_units(total, part, 1);
+}
+
+/* "1h30m", "1.5 hours", "2 days 3 h": the unit is all the letters behind the number; `next` keeps
+ * the order. */
 static bool parse_units(const char *at, int64_t *ret_ms)
 {
-	int64_t total = 0, count;
+	int64_t total = 0, count, billionths;
 	size_t next = 0;
 
 	while (*at) {
 		size_t len;
 
-		if (!take_number(&at, &count))
+		if (!scan_number(&at, &count) || !take_part(&at, &billionths))
 			return false;
+		scan_blanks(&at);
 		len = strspn(at, "abcdefghijklmnopqrstuvwxyz");
-		while (next < ARRAY_SIZE(units) &&
-		       (strlen(units[next].name) != len || strncmp(units[next].name, at, len) != 0))
+		while (next < ARRAY_SIZE(units) && !is_unit(&units[next], at, len))
 			next++;
-		if (next == ARRAY_SIZE(units) || !add_units(&total, count, units[next].ms))
+		if (next == ARRAY_SIZE(units) ||
+		    !add_part(&total, count, billionths, units[next].ms))
 			return false;
 		next++;
 		at += len;
+		if (*at == ' ' && at[strspn(at, " ")])
+			scan_blanks(&at);
 	}
 	*ret_ms = total;
 	return true;
@@ -126,12 +122,12 @@ static bool parse_clock(const char *at, int64_t *ret_ms)
 	size_t n = 0, first;
 	bool has_days = strchr(at, '-') != NULL;
 
-	if (has_days && (!take_number(&at, &days) || !take_char(&at, '-')))
+	if (has_days && (!scan_number(&at, &days) || !scan_char(&at, '-')))
 		return false;
 	do {
-		if (n == 3 || !take_number(&at, &part[n++]))
+		if (n == 3 || !scan_number(&at, &part[n++]))
 			return false;
-	} while (take_char(&at, ':'));
+	} while (scan_char(&at, ':'));
 	if (*at || (!has_days && n < 2) || !add_units(&total, days, MS_PER_D))
 		return false;
 	first = has_days ? 0 : 3 - n;
@@ -148,15 +144,15 @@ static bool parse_clock(const char *at, int64_t *ret_ms)
 static bool parse_duration(const char *text, int64_t *ret_ms)
 {
 	const char *at = text;
-	int64_t seconds, total = 0;
+	int64_t seconds, billionths, total = 0;
 
 	if (strpbrk(text, ":-"))
 		return parse_clock(text, ret_ms);
-	if (!take_number(&at, &seconds))
+	if (!scan_number(&at, &seconds) || !take_part(&at, &billionths))
 		return false;
 	if (*at)
 		return parse_units(text, ret_ms);
-	if (!add_units(&total, seconds, MS_PER_S))
+	if (!add_part(&total, seconds, billionths, MS_PER_S))
 		return false;
 	*ret_ms = total;
 	return true;
@@ -168,9 +164,10 @@ int duration_parse(const char *text, int64_t *ret_ms, struct err *err)
 
 	if (parse_duration(text, ret_ms))
 		return 0;
-	return err_set(err, -EINVAL,
-		       "%s is not a duration; write for example 90s, 15m, 1h30m or 2-12:00:00",
-		       utf8_quote(text, quoted));
+	return err_set(
+		err, -EINVAL,
+		"%s is not a duration; write for example 90s, 15min, 1h30m, 1.5h or 2-12:00:00",
+		utf8_quote(text, quoted));
 }
 
 /* Weeks are read but not written: "14d" says more to most people than "2w". */
@@ -190,207 +187,6 @@ const char *duration_format(int64_t ms, char buf[32])
 	if (ms % units[i].ms != 0)
 		sprintf(buf + len, "%" PRId64 "%s", ms % units[i].ms / units[i + 1].ms,
 			units[i + 1].name);
-	return buf;
-}
-
-static bool same_wall_time(const struct tm *a, const struct tm *b)
-{
-	return a->tm_year == b->tm_year && a->tm_mon == b->tm_mon && a->tm_mday == b->tm_mday &&
-	       a->tm_hour == b->tm_hour && a->tm_min == b->tm_min && a->tm_sec == b->tm_sec;
-}
-
-/* mktime(3) under one reading of daylight saving time, without touching `tm`. */
-static time_t read_moment(const struct tm *tm, int is_dst, struct tm *ret_shown)
-{
-	*ret_shown = *tm;
-	ret_shown->tm_isdst = is_dst;
-	return mktime(ret_shown);
-}
-
-/*
- * The first moment after `floor_s` at which local clocks show `wanted`. Where clocks go back, a
- * time of day comes twice, and mktime(3) left to itself picks either; so both readings are tried.
- * Where clocks go forward it does not come at all: then its standard-time reading, which lies just
- * behind the gap, stands for it. -1 when there is none after the floor.
- */
-static time_t local_moment(const struct tm *wanted, time_t floor_s)
-{
-	static const int readings[] = {1, 0, -1};
-	time_t best = -1, moment;
-	bool exists = false;
-	struct tm shown;
-
-	for (size_t i = 0; i < ARRAY_SIZE(readings); i++) {
-		moment = read_moment(wanted, readings[i], &shown);
-		if (moment == -1 || !same_wall_time(&shown, wanted))
-			continue;
-		exists = true;
-		if (moment > floor_s && (best == -1 || moment < best))
-			best = moment;
-	}
-	if (exists)
-		return best;
-	moment = read_moment(wanted, 0, &shown);
-	return moment > floor_s ? moment : -1;
-}
-
-/* So many days later, by way of noon, which every calendar day has. */
-static void move_days(struct tm *tm, int days)
-{
-	struct tm noon = {.tm_year = tm->tm_year, .tm_mon = tm->tm_mon, .tm_hour = 12};
-
-	noon.tm_mday = tm->tm_mday + days;
-	noon.tm_isdst = -1;
-	mktime(&noon);
-	tm->tm_year = noon.tm_year;
-	tm->tm_mon = noon.tm_mon;
-	tm->tm_mday = noon.tm_mday;
-}
-
-/* "14:05", "9:05" or "14:05:30". */
-static bool take_time_of_day(const char **at, struct tm *tm)
-{
-	int digits = (*at)[0] && (*at)[1] == ':' ? 1 : 2;
-
-	tm->tm_sec = 0;
-	if (!take_digits(at, digits, &tm->tm_hour) || !take_char(at, ':') ||
-	    !take_digits(at, 2, &tm->tm_min))
-		return false;
-	if (take_char(at, ':') && !take_digits(at, 2, &tm->tm_sec))
-		return false;
-	return tm->tm_hour <= 23 && tm->tm_min <= 59 && tm->tm_sec <= 59;
-}
-
-static int days_in_month(int year, int month)
-{
-	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-
-	return days[month - 1] + (month == 2 && leap);
-}
-
-static bool take_date(const char **at, struct tm *tm)
-{
-	int year, month, day;
-
-	if (!take_digits(at, 4, &year) || !take_char(at, '-') || !take_digits(at, 2, &month) ||
-	    !take_char(at, '-') || !take_digits(at, 2, &day))
-		return false;
-	if (year < 1970 || year > YEAR_MAX || month < 1 || month > 12 || day < 1 ||
-	    day > days_in_month(year, month))
-		return false;
-	*tm = (struct tm){.tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day};
-	return true;
-}
-
-/* What stands between a day and a time of day: ISO 8601's letter, or what people see in a list. */
-static bool take_day_end(const char **at)
-{
-	return take_char(at, 'T') || take_char(at, ' ');
-}
-
-/* "2026-01-31", "2026-01-31T14:05[:30]", "2026-01-31 14:05". */
-static time_t parse_date(const char *text)
-{
-	struct tm tm;
-
-	if (!take_date(&text, &tm))
-		return -1;
-	if (take_day_end(&text) && !take_time_of_day(&text, &tm))
-		return -1;
-	return *text ? -1 : local_moment(&tm, -1);
-}
-
-/* "tomorrow", when it begins, or "tomorrow 14:05"; so for today and yesterday. 1: no such word. */
-static int take_day(const char *text, time_t now_s, time_t *ret_moment)
-{
-	static const char *const words[] = {"yesterday", "today", "tomorrow"};
-	size_t i = 0;
-	struct tm tm;
-
-	while (i < ARRAY_SIZE(words) && strncmp(text, words[i], strlen(words[i])) != 0)
-		i++;
-	if (i == ARRAY_SIZE(words) || !localtime_r(&now_s, &tm))
-		return 1;
-	text += strlen(words[i]);
-	tm.tm_hour = tm.tm_min = tm.tm_sec = 0;
-	move_days(&tm, (int)i - 1);
-	*ret_moment = -1;
-	if (!take_day_end(&text) || take_time_of_day(&text, &tm))
-		*ret_moment = *text ? -1 : local_moment(&tm, -1);
-	return 0;
-}
-
-/* "14:05[:30]": the next one, or the last. */
-static time_t parse_time_of_day(const char *text, time_t now_s, bool past)
-{
-	struct tm tm;
-	time_t moment;
-
-	if (!localtime_r(&now_s, &tm) || !take_time_of_day(&text, &tm) || *text)
-		return -1;
-	moment = local_moment(&tm, past ? -1 : now_s);
-	if (moment != -1 && !(past && moment > now_s))
-		return moment;
-	move_days(&tm, past ? -1 : 1);
-	return local_moment(&tm, past ? -1 : now_s);
-}
-
-static bool parse_now(const char *text, int64_t now_ns, int64_t *ret_ns)
-{
-	int64_t ms, moment = now_ns;
-
-	if (*text && (!take_char(&text, '+') || !parse_duration(text, &ms) ||
-		      !add_units(&moment, ms, NS_PER_MS)))
-		return false;
-	*ret_ns = moment;
-	return true;
-}
-
-static int parse_time(const char *text, int64_t now_ns, bool past, int64_t *ret_ns, struct err *err)
-{
-	char quoted[UTF8_QUOTE_SIZE];
-	const char *at = text + 1;
-	int64_t moment = -1;
-
-	if (strncmp(text, "now", 3) == 0 || text[0] == '+') {
-		if (parse_now(text[0] == '+' ? text : text + 3, now_ns, ret_ns))
-			return 0;
-	} else if (text[0] == '@') {
-		if (!take_number(&at, &moment) || *at)
-			moment = -1;
-	} else if (strlen(text) > 4 && text[4] == '-') {
-		moment = parse_date(text);
-	} else if (take_day(text, now_ns / NS_PER_S, &moment) == 1) {
-		moment = parse_time_of_day(text, now_ns / NS_PER_S, past);
-	}
-	if (moment < 0 || moment > EPOCH_S_MAX)
-		return err_set(err, -EINVAL,
-			       "%s is not a time; write for example now+1h30m, 14:05, tomorrow, "
-			       "2026-01-31T14:05 or @1767225600",
-			       utf8_quote(text, quoted));
-	*ret_ns = moment * NS_PER_S;
-	return 0;
-}
-
-int time_parse(const char *text, int64_t now_ns, int64_t *ret_ns, struct err *err)
-{
-	return parse_time(text, now_ns, false, ret_ns, err);
-}
-
-int time_parse_past(const char *text, int64_t now_ns, int64_t *ret_ns, struct err *err)
-{
-	return parse_time(text, now_ns, true, ret_ns, err);
-}
-
-const char *time_format(int64_t ns, char buf[32])
-{
-	time_t seconds = (time_t)(ns / NS_PER_S);
-	struct tm tm;
-
-	if (ns == TIME_UNKNOWN || !localtime_r(&seconds, &tm) ||
-	    strftime(buf, 32, "%Y-%m-%dT%H:%M:%S", &tm) == 0)
-		strcpy(buf, "-");
 	return buf;
 }
 
@@ -416,9 +212,9 @@ static bool take_fraction(const char **at, int64_t *ret_thousandths)
 	const char *start = *at;
 
 	*ret_thousandths = 0;
-	if (!take_char(at, '.'))
+	if (!scan_char(at, '.'))
 		return true;
-	if (!take_number(at, ret_thousandths) || *at - start > 4)
+	if (!scan_number(at, ret_thousandths) || *at - start > 4)
 		return false;
 	for (ptrdiff_t digits = *at - start - 1; digits < 3; digits++)
 		*ret_thousandths *= 10;
@@ -431,7 +227,7 @@ static bool parse_bytes(const char *text, uint64_t *ret_bytes)
 	bool fraction;
 	int shift;
 
-	if (!take_number(&text, &whole))
+	if (!scan_number(&text, &whole))
 		return false;
 	fraction = *text == '.';
 	if (!take_fraction(&text, &thousandths))

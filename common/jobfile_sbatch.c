@@ -11,7 +11,6 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <strings.h>
 
 #include "common/jobfile_internal.h"
 #include "common/suggest.h"
@@ -263,14 +262,11 @@ static int set_gres(struct jobspec *spec, const char *text, struct err *err)
 		       utf8_quote(text, quoted));
 }
 
-/* Slurm counts a bare number in minutes; its words for no limit are 0 here. */
+/* Slurm counts a bare number in minutes. */
 static int set_time_limit(struct jobspec *spec, const char *text, struct err *err)
 {
 	_cleanup_(free_ptr) char *minutes = xasprintf("%sm", text);
-	bool unlimited = strcasecmp(text, "UNLIMITED") == 0 || strcasecmp(text, "INFINITE") == 0;
 
-	if (unlimited)
-		return set(spec, "time_limit", "0", 0, err);
 	return set(spec, "time_limit", is_digits(text) ? minutes : text, 0, err);
 }
 

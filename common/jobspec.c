@@ -26,7 +26,9 @@
 #define AT(member) .offset = offsetof(struct jobspec, member)
 
 /* Sizes up to 1 EiB: more than any machine has, and far from overflow where sizes are added. */
-#define BYTES_MAX    (INT64_C(1) << 60)
+#define BYTES_MAX (INT64_C(1) << 60)
+/* Who asks for less has left out the unit: no program fits into that. */
+#define MEM_MIN	     (INT64_C(1) << 20)
 #define LIMIT_MAX_MS (JOBSPEC_LIMIT_MAX_S * INT64_C(1000))
 
 static int check_after(const char *text, struct err *err)
@@ -58,16 +60,17 @@ static const struct jobspec_field fields[] = {
 	{ "gpu_type", "gpu-type", 0, NULL, JOBSPEC_STRING, AT(gpu_type), .example = "a100",
 	  .metavar = "TYPE", .help = "only GPUs whose name contains this, such as a100" },
 	{ "gpu_mem", "gpu-mem", 0, NULL, JOBSPEC_BYTES, AT(gpu_mem_bytes), .example = "40G",
-	  .max = BYTES_MAX, .metavar = "SIZE", .help = "only GPUs with at least this much memory" },
+	  .min = MEM_MIN, .max = BYTES_MAX, .metavar = "SIZE", .help = "only GPUs with at least this much memory" },
 	{ "cpus", "cpus", 'c', "cpus-per-task", JOBSPEC_INTEGER, AT(cpus), .example = "8",
 	  .min = 1, .max = JOBSPEC_CPUS_MAX, .metavar = "N", .help = "CPU cores (default 1)" },
 	{ "mem", "mem", 0, "mem", JOBSPEC_BYTES, AT(mem_bytes), .example = "32G",
-	  .max = BYTES_MAX, .metavar = "SIZE", .help = "main memory that the job needs" },
+	  .min = MEM_MIN, .max = BYTES_MAX, .metavar = "SIZE", .help = "main memory that the job needs" },
 	{ "priority", "priority", 0, NULL, JOBSPEC_INTEGER, AT(priority), .example = "5",
 	  .min = JOBSPEC_PRIORITY_MIN, .max = JOBSPEC_PRIORITY_MAX,
 	  .metavar = "N", .help = "larger goes first, -1000 to 1000 (default 0)" },
 	{ "time_limit", "time", 't', "time", JOBSPEC_DURATION, AT(time_limit_ms), .example = "1h30m",
-	  .max = LIMIT_MAX_MS, .metavar = "TIME", .help = "end the job after this long, such as 1h30m (0: no limit)" },
+	  .max = LIMIT_MAX_MS, .unlimited = true, .metavar = "TIME",
+	  .help = "end the job after this long, such as 1h30m (0, unlimited: no limit)" },
 	{ "begin", "begin", 'b', "begin", JOBSPEC_TIME, AT(begin_ns), .example = "now+1h",
 	  .metavar = "WHEN", .help = "do not start before this time, such as 14:05" },
 	{ "after", "after", 'd', "dependency", JOBSPEC_STRING, AT(after), .example = "afterok:12,13-20",

@@ -101,7 +101,8 @@ struct jobspec_field {
 	const char *sbatch; /* Slurm's long option of the same meaning: "gpus"; NULL: none */
 	enum jobspec_type type;
 	size_t offset;	  /* of the member in struct jobspec */
-	int64_t min, max; /* bounds of INTEGER; of DURATION in ms; of BYTES */
+	int64_t min, max; /* bounds of INTEGER; of DURATION in ms; of BYTES, where 0 is none */
+	bool unlimited;	  /* of DURATION: "unlimited" and its kin say 0 */
 	int (*check)(const char *text,
 		     struct err *err); /* of STRING: is it well-formed? NULL: any */
 	const char *metavar;	       /* "N", "SIZE", "TIME" */

@@ -73,6 +73,7 @@ static int set_quantity(struct jobspec *spec, const struct jobspec_field *field,
 	char number[32];
 
 	if (json_is_integer(value)) {
+		now_ns = 0; /* programs may say what has passed by now, as each stored job does */
 		snprintf(number, sizeof(number), "%s%" PRId64,
 			 field->type == JOBSPEC_TIME ? "@" : "",
 			 (int64_t)json_integer_value(value));

@@ -19,6 +19,7 @@
 #include "common/clock.h"
 #include "common/duration.h"
 #include "common/jobspec_internal.h"
+#include "common/timetext.h"
 #include "common/utf8.h"
 
 const struct jobspec_field jobspec_script_field = {
@@ -72,6 +73,16 @@ void jobspec_put_bool(struct jobspec *spec, const struct jobspec_field *field, b
 	*(bool *)member(spec, field) = value;
 }
 
+/* A number without a unit is of the unit that people have in mind. */
+static int refuse_few_bytes(const struct jobspec_field *field, const char *text, uint64_t bytes,
+			    struct err *err)
+{
+	if (text[strspn(text, "0123456789")] != '\0')
+		return jobspec_refuse(field, text, "is less than 1M", err);
+	return err_set(err, -EINVAL, "%s: \"%.20s\" is so many bytes; write %s: %" PRIu64 "%s",
+		       field->key, text, field->key, bytes, bytes < 1024 ? "G" : "M");
+}
+
 int jobspec_put_bytes(struct jobspec *spec, const struct jobspec_field *field, const char *text,
 		      struct err *err)
 {
@@ -81,16 +92,25 @@ int jobspec_put_bytes(struct jobspec *spec, const struct jobspec_field *field, c
 		return err_wrap(err, "%s", field->key);
 	if (bytes > (uint64_t)field->max)
 		return jobspec_refuse(field, text, "is more than 1 EiB", err);
+	if (bytes > 0 && bytes < (uint64_t)field->min)
+		return refuse_few_bytes(field, text, bytes, err);
 	*(uint64_t *)member(spec, field) = bytes;
 	return 0;
+}
+
+/* Slurm's words, and systemd's. */
+static bool is_unlimited(const char *text)
+{
+	return strcasecmp(text, "unlimited") == 0 || strcasecmp(text, "infinite") == 0 ||
+	       strcasecmp(text, "infinity") == 0;
 }
 
 int jobspec_put_duration(struct jobspec *spec, const struct jobspec_field *field, const char *text,
 			 struct err *err)
 {
-	int64_t ms;
+	int64_t ms = 0;
 
-	if (duration_parse(text, &ms, err) < 0)
+	if (!(field->unlimited && is_unlimited(text)) && duration_parse(text, &ms, err) < 0)
 		return err_wrap(err, "%s", field->key);
 	if (ms > field->max)
 		return jobspec_refuse(field, text, "is longer than 366 days", err);
@@ -98,14 +118,22 @@ int jobspec_put_duration(struct jobspec *spec, const struct jobspec_field *field
 	return 0;
 }
 
+/* A day that is over was not meant; the minute in which a script asked for the time was. */
+#define PAST_SLACK_NS (60 * NS_PER_S)
+
 /* Rounded up to whole seconds: "not before" still holds, and JSON can say it as an integer. */
 int jobspec_put_time(struct jobspec *spec, const struct jobspec_field *field, const char *text,
 		     int64_t now_ns, struct err *err)
 {
+	char now[32], what[80];
 	int64_t ns;
 
 	if (time_parse(text, now_ns, &ns, err) < 0)
 		return err_wrap(err, "%s", field->key);
+	if (ns < now_ns - PAST_SLACK_NS) {
+		snprintf(what, sizeof(what), "has passed, it is %s now", time_format(now_ns, now));
+		return jobspec_refuse(field, text, what, err);
+	}
 	if (ns % NS_PER_S != 0)
 		ns = ns / NS_PER_S * NS_PER_S + (ns < INT64_MAX - NS_PER_S ? NS_PER_S : 0);
 	*(int64_t *)member(spec, field) = ns;

@@ -17,6 +17,7 @@
 
 #define CONFIG_FILE_MAX		  (1u << 20)
 #define BACKFILL_RESERVATIONS_MAX 64
+#define MEM_MIN			  (1u << 20)
 
 /* What a job is planned to take from being told to end: its default grace. */
 #define PREEMPT_GRACE_NS (40 * NS_PER_S)
@@ -151,14 +152,31 @@ static int parse_probe_timeout(struct config *config, const char *value, struct 
 	return parse_span(value, 100, &config->probe_timeout_ms, err);
 }
 
+/* Of a GPU's memory: 0, or so much that it was meant. */
+static int parse_mem(const char *value, uint64_t *ret_bytes, struct err *err)
+{
+	uint64_t bytes;
+	int r = bytes_parse(value, &bytes, err);
+
+	if (r < 0)
+		return r;
+	if (bytes > 0 && bytes < MEM_MIN)
+		return err_set(err, -EINVAL,
+			       "'%s' is less than 1M, and a number alone counts bytes; write for "
+			       "example 512M",
+			       value);
+	*ret_bytes = bytes;
+	return 0;
+}
+
 static int parse_foreign_memory(struct config *config, const char *value, struct err *err)
 {
-	return bytes_parse(value, &config->foreign_mem_bytes, err);
+	return parse_mem(value, &config->foreign_mem_bytes, err);
 }
 
 static int parse_display_memory(struct config *config, const char *value, struct err *err)
 {
-	return bytes_parse(value, &config->display_mem_bytes, err);
+	return parse_mem(value, &config->display_mem_bytes, err);
 }
 
 static int parse_clean_timeout(struct config *config, const char *value, struct err *err)

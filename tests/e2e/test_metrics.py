@@ -148,7 +148,7 @@ def test_many_shapes_stay_bounded(tgpu_factory):
     tgpu = tgpu_factory(gpus="simulated:8")
     tgpu.submit("--gpus", "8", "--", "sleep", "1000")
     for mem in range(1, 71):
-        tgpu.api("POST", "/v1/jobs", {"command": "true", "cwd": "/", "env": {}, "num_gpus": 8, "gpu_mem": mem})
+        tgpu.api("POST", "/v1/jobs", {"command": "true", "cwd": "/", "env": {}, "num_gpus": 8, "gpu_mem": mem << 20})
     samples = parse(scrape(tgpu)[1])
     assert value(samples, "tgpu_queue_jobs", reason="other") == 6
     assert value(samples, "tgpu_queue_jobs", reason="resources") == 64

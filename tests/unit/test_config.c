@@ -59,6 +59,8 @@ static const struct {
 	{"probe_timeout = 0", {"probe_timeout", "0", "100ms"}},
 	{"foreign_memory = lots", {"foreign_memory", "lots", ""}},
 	{"display_memory = -1", {"display_memory", "-1", ""}},
+	{"display_memory = 512", {"display_memory", "512", "512M"}},
+	{"foreign_memory = 5K", {"foreign_memory", "5K", "less than 1M"}},
 	{"visible_devices = both", {"visible_devices", "both", "uuid"}},
 	{"max_jobs_per_user = 0", {"max_jobs_per_user", "0", "1"}},
 	{"max_jobs_per_user = 1e6", {"max_jobs_per_user", "1e6", "whole number"}},

@@ -156,6 +156,8 @@ static void test_bad_json_is_refused(void **state)
 		{"{\"gpu_mem\": \"lots\"}", "gpu_mem", "lots"},
 		{"{\"mem\": -1}", "mem", "-1"},
 		{"{\"mem\": 1.5}", "mem", "1.5"},
+		{"{\"mem\": 5}", "mem", "\"5\" is so many bytes; write mem: 5G"},
+		{"{\"gpu_mem\": 40}", "gpu_mem", "write gpu_mem: 40G"},
 		{"{\"mem\": \"16Q\"}", "mem", "16Q"},
 		{"{\"mem\": \"2048P\"}", "mem", "2048P"},
 		{"{\"mem\": \"1\\u0000G\"}", "mem", "NUL"},
@@ -165,7 +167,8 @@ static void test_bad_json_is_refused(void **state)
 		{"{\"time_limit\": \"367d\"}", "time_limit", "367d"},
 		{"{\"time_limit\": 9223372036854775807}", "time_limit", "9223372036854775807"},
 		{"{\"grace\": \"1-25\"}", "grace", "1-25"},
-		{"{\"begin\": \"noon\"}", "begin", "noon"},
+		{"{\"begin\": \"soon\"}", "begin", "soon"},
+		{"{\"begin\": \"2025-12-31\"}", "begin", "has passed"},
 		{"{\"begin\": -1}", "begin", "-1"},
 		{"{\"begin\": {}}", "begin", "{...}"},
 		{"{\"hold\": \"yes\"}", "hold", "yes"},
@@ -225,13 +228,22 @@ static void test_bad_text_is_refused(void **state)
 		{"5000", "priority", "5000"},
 		{"0", "cpus", "0"},
 		{"16 G", "mem", "16 G"},
+		{"5", "mem", "\"5\" is so many bytes; write mem: 5G"},
+		{"16384", "mem", "\"16384\" is so many bytes; write mem: 16384M"},
+		{"1048575", "gpu_mem", "write gpu_mem: 1048575M"},
+		{"5K", "mem", "\"5K\" is less than 1M; write for example mem: 32G"},
 		{"-1G", "gpu_mem", "-1G"},
 		{"1h30", "time_limit", "1h30"},
-		{"unlimited", "time_limit", "unlimited"},
+		{"unlimited", "grace", "unlimited"},
+		{"unlimited2", "time_limit", "unlimited2"},
+		{"0.0001", "time_limit", "0.0001"},
 		{"1-", "time_limit", "1-"},
 		{"400d", "grace", "400d"},
 		{"25:00", "begin", "25:00"},
 		{"2026-02-30", "begin", "2026-02-30"},
+		{"yesterday", "begin", "\"yesterday\" has passed, it is 20"},
+		{"2025-12-31T12:00", "begin", "write for example begin: now+1h"},
+		{"@1767225539", "begin", "has passed"},
 		{"maybe", "hold", "maybe"},
 		{"", "requeue", "\"\""},
 		{"KILLALL", "signal", "KILLALL"},
@@ -436,6 +448,50 @@ static void test_begin_is_rounded_up_to_seconds(void **state)
 	assert_true(spec.begin_ns == NOW);
 }
 
+/* A script's own clock is a little behind, a stored job's begin may be over for long. */
+static void test_what_has_only_just_passed_is_no_mistake(void **state)
+{
+	_cleanup_(jobspec_finish) struct jobspec spec = {0};
+
+	(void)state;
+	jobspec_init(&spec);
+	assert_int_equal(set_text(&spec, "begin", "@1767225540", NULL), 0);
+	assert_true(spec.begin_ns == NOW - 60 * NS_PER_S);
+	assert_int_equal(
+		from_json(&spec, "{\"command\": \"x\", \"cwd\": \"/\", \"begin\": 5}", NULL), 0);
+	assert_true(spec.begin_ns == 5 * NS_PER_S);
+}
+
+static void test_no_limit_has_names(void **state)
+{
+	static const char *const words[] = {"unlimited", "UNLIMITED", "infinite", "Infinity", "0"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		_cleanup_(jobspec_finish) struct jobspec spec = {0};
+
+		jobspec_init(&spec);
+		spec.time_limit_ms = 5;
+		assert_int_equal(set_text(&spec, "time_limit", words[i], NULL), 0);
+		assert_int_equal(spec.time_limit_ms, 0);
+	}
+}
+
+static void test_the_least_memory(void **state)
+{
+	static const char *const keys[] = {"mem", "gpu_mem"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		_cleanup_(jobspec_finish) struct jobspec spec = {0};
+
+		jobspec_init(&spec);
+		assert_int_equal(set_text(&spec, keys[i], "1048576", NULL), 0);
+		assert_int_equal(set_text(&spec, keys[i], "1M", NULL), 0);
+		assert_int_equal(set_text(&spec, keys[i], "0", NULL), 0); /* not asked for */
+	}
+}
+
 static void test_paths_are_expanded(void **state)
 {
 	static const struct {
@@ -637,6 +693,9 @@ int main(void)
 		cmocka_unit_test(test_relative_cwd_becomes_absolute),
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_begin_is_rounded_up_to_seconds),
+		cmocka_unit_test(test_what_has_only_just_passed_is_no_mistake),
+		cmocka_unit_test(test_no_limit_has_names),
+		cmocka_unit_test(test_the_least_memory),
 		cmocka_unit_test(test_paths_are_expanded),
 		cmocka_unit_test(test_command_is_described),
 		cmocka_unit_test(test_json_reads_back_unchanged),
