@@ -13,7 +13,7 @@
 
 static const struct option_desc options[] = {
 	{"since", 0, OPTION_VALUE, "TIME",
-	 "jobs that ended after this, or within the last 7d (a span)", NULL},
+	 "jobs that ended after this, such as yesterday, or 7d ago", NULL},
 	{"by", 0, OPTION_VALUE, "user|name|day", "in groups", NULL},
 	{"csv", 0, OPTION_FLAG, NULL, "print a line of comma-separated values per group", NULL},
 	{"json", 0, OPTION_FLAG, NULL, "print the daemon's answer as JSON", NULL},
@@ -113,48 +113,67 @@ static void print_table(const json_t *answer)
 		       100 * json_number_value(allocated), gpus, plural((uint64_t)gpus));
 }
 
-/* A field as CSV has it: quoted where it must be, empty where unknown. */
-static void put_csv(const char *text)
+/*
+ * A name as CSV has it: quoted where it must be. CSV is what spreadsheets read, and to them a cell
+ * that begins with one of these is a formula; names are other users' words. So an apostrophe goes
+ * before it, as OWASP advises and spreadsheets show as text; --json has every name as it is.
+ */
+static void put_csv_name(const char *text)
 {
+	bool formula = text[0] && strchr("=+-@", text[0]);
 	bool plain = text[strcspn(text, ",\"\n\r")] == '\0';
 
-	if (plain) {
-		fputs(text, stdout);
-		return;
-	}
-	putchar('"');
+	if (!plain)
+		putchar('"');
+	if (formula)
+		putchar('\'');
 	for (; *text; text++) {
 		if (*text == '"')
 			putchar('"');
 		putchar(*text);
 	}
-	putchar('"');
+	if (!plain)
+		putchar('"');
 }
 
-static void put_csv_number(const json_t *value)
-{
-	putchar(',');
-	if (json_is_number(value))
-		printf("%.15g", json_number_value(value));
-}
+/* The numbers of a line, each rounded to what it is known by. */
+static const struct csv_column {
+	const char *name;
+	const char *key, *part; /* group[key], or group[key][part] */
+	int decimals;
+} csv_columns[] = {
+	{"jobs", "jobs", NULL, 0},
+	{"finished", "finished", NULL, 0},
+	{"failed", "failed", NULL, 0},
+	{"cancelled", "cancelled", NULL, 0},
+	{"wait_mean_ms", "wait_ms", "mean", 0},
+	{"wait_p50_ms", "wait_ms", "p50", 0},
+	{"wait_p95_ms", "wait_ms", "p95", 0},
+	{"wait_max_ms", "wait_ms", "max", 0},
+	{"run_mean_ms", "run_ms", "mean", 0},
+	{"run_p50_ms", "run_ms", "p50", 0},
+	{"run_p95_ms", "run_ms", "p95", 0},
+	{"run_max_ms", "run_ms", "max", 0},
+	{"slowdown", "slowdown", NULL, 3},
+	{"gpu_hours", "gpu_hours", NULL, 4},
+	{"utilization_percent", "utilization_percent", NULL, 2},
+	{"energy_mj", "energy_mj", NULL, 0},
+};
 
+/* Empty where it is not known. */
 static void print_csv_group(const json_t *group, const char *by)
 {
-	static const char *const numbers[] = {"jobs", "finished", "failed", "cancelled"};
-	static const char *const spreads[] = {"wait_ms", "run_ms"};
-	static const char *const parts[] = {"mean", "p50", "p95", "max"};
-	static const char *const more[] = {"slowdown", "gpu_hours", "utilization_percent",
-					   "energy_mj"};
+	put_csv_name(label_of(group, by));
+	for (size_t i = 0; i < ARRAY_SIZE(csv_columns); i++) {
+		const struct csv_column *column = &csv_columns[i];
+		const json_t *value = json_object_get(group, column->key);
 
-	put_csv(label_of(group, by));
-	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
-		put_csv_number(json_object_get(group, numbers[i]));
-	for (size_t i = 0; i < ARRAY_SIZE(spreads); i++)
-		for (size_t k = 0; k < ARRAY_SIZE(parts); k++)
-			put_csv_number(
-				json_object_get(json_object_get(group, spreads[i]), parts[k]));
-	for (size_t i = 0; i < ARRAY_SIZE(more); i++)
-		put_csv_number(json_object_get(group, more[i]));
+		if (column->part)
+			value = json_object_get(value, column->part);
+		putchar(',');
+		if (json_is_number(value))
+			printf("%.*f", column->decimals, json_number_value(value));
+	}
 	putchar('\n');
 }
 
@@ -165,10 +184,10 @@ static void print_csv(const json_t *answer)
 	const char *by = field_text(answer, "by");
 	size_t i;
 
-	puts("group,jobs,finished,failed,cancelled,wait_mean_ms,wait_p50_ms,wait_p95_ms,wait_max_"
-	     "ms,"
-	     "run_mean_ms,run_p50_ms,run_p95_ms,run_max_ms,slowdown,gpu_hours,utilization_percent,"
-	     "energy_mj");
+	fputs("group", stdout);
+	for (i = 0; i < ARRAY_SIZE(csv_columns); i++)
+		printf(",%s", csv_columns[i].name);
+	putchar('\n');
 	json_array_foreach (groups, i, group)
 		print_csv_group(group, by);
 	if (STREQ(by, "nothing"))
@@ -185,6 +204,8 @@ static int run(const struct options *opts, struct err *err)
 
 	if (by && !STREQ(by, "user") && !STREQ(by, "name") && !STREQ(by, "day"))
 		r = err_set(err, -EINVAL, "--by %.40s: write user, name or day", by);
+	if (options_has(opts, "json") && options_has(opts, "csv"))
+		r = err_set(err, -EINVAL, "--csv and --json are two forms; write one of them");
 	if (r == 0)
 		r = client_open(&client, CLIENT_START, err);
 	if (r == 0)
@@ -207,8 +228,11 @@ const struct command command_stats = {
 	.summary = "show what became of jobs: waits, ends, GPU time, energy",
 	.details =
 		"WAIT is from submit to start, with its median and 95th percentile; SLOWDOWN how "
-		"many times longer a job took than it ran (10 s at least). LOAD and ENERGY are of "
-		"the GPUs of ended jobs, as far as they are known.",
+		"many times longer a job took than it ran (10 s at least). GPU-HOURS are those "
+		"within "
+		"that time, also of jobs that still run; all else is of jobs that ended in it. "
+		"LOAD and ENERGY are of their GPUs, as far as they are known. In CSV a name that "
+		"a spreadsheet would take for a formula has an apostrophe before it.",
 	.examples = "  tgpu stats --since 7d --by user\n"
 		    "  tgpu stats --since yesterday\n"
 		    "  tgpu stats --since 2026-01-01 --by day --csv\n",

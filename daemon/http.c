@@ -243,10 +243,13 @@ static void unpark(struct http *http, struct pending *pending)
 	MHD_resume_connection(pending->context.connection);
 }
 
+/* What every double has: one more digit would write 0.3 as 0.29999999999999999. */
+#define DIGITS JSON_REAL_PRECISION(15)
+
 /* The reply as text. A path or a name of this machine's may hold what is no text. */
 static char *reply_text(struct request_context *context)
 {
-	char *text = json_dumps(context->reply, JSON_COMPACT);
+	char *text = json_dumps(context->reply, JSON_COMPACT | DIGITS);
 
 	if (text)
 		return text;

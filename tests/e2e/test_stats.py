@@ -75,6 +75,34 @@ def test_groups_table_and_csv(tgpu_factory):
     assert len(list(csv.DictReader(io.StringIO(tgpu.cli("stats", "--csv").stdout)))) == 1
 
 
+def test_csv_is_fit_for_a_spreadsheet(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:4")
+    names = ["=cmd|'/C calc'!A0", "+1", "-1,2", "@SUM(A1)", "a=b", 'x"=y']
+    past(tgpu, [(name, 1, 1000, 900, 500, 0) for name in names] + [("third", 1, 200, 100, 52, 0)])
+    text = tgpu.cli("stats", "--by", "name", "--csv").stdout
+    cells = [row["group"] for row in csv.DictReader(io.StringIO(text))]
+    assert sorted(cells) == sorted(["'" + name for name in names[:4]] + names[4:] + ["third"])
+    assert {group["key"] for group in stats(tgpu, "--by", "name")["groups"]} == {*names, "third"}
+    (third,) = [row for row in csv.DictReader(io.StringIO(text)) if row["group"] == "third"]
+    assert third["gpu_hours"] == "0.0133" and third["wait_mean_ms"] == "100000" and third["slowdown"] == "3.083"
+
+
+def test_numbers_have_no_more_digits_than_they_know(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:4")
+    past(tgpu, [("a", 1, 2000, 1080, 0, 0)])  # 0.3 hours, in doubles 0.29999999999999999
+    assert '"gpu_hours": 0.3,' in tgpu.cli("stats", "--json").stdout
+
+
+def test_hours_of_running_jobs_count(tgpu_factory):
+    """... as the help says, though no other number does."""
+    tgpu = tgpu_factory(gpus="simulated:4")
+    job = tgpu.submit("--gpus", "2", "--", "sleep", "1000")
+    tgpu.wait_for_state(job, "running")
+    total = stats(tgpu)["total"]
+    assert total["jobs"] == 0 and total["gpu_hours"] > 0
+    assert "jobs that still run" in " ".join(tgpu.cli("stats", "--help").stdout.split())
+
+
 def test_an_empty_past(tgpu_factory):
     tgpu = tgpu_factory(gpus="simulated:2")
     answer = stats(tgpu, "--since", "1d")
@@ -84,10 +112,14 @@ def test_an_empty_past(tgpu_factory):
 
 def test_bad_questions(tgpu_factory):
     tgpu = tgpu_factory(gpus="simulated:2")
-    for words in (("--by", "colour"), ("--since", "yesteryear")):
+    for words, word in ((("--by", "colour"), "user, name or day"), (("--since", "yesteryear"), "yesterday"), (("--csv", "--json"), "--json"),
+                        (("--since", "tomorrow"), "yet to come, it is 20"), (("--since", "now+1h"), "yet to come")):
         done = tgpu.cli("stats", *words)
-        assert done.returncode == 2 and words[0] in done.stderr
-    for query, word in (("by=x", "by"), ("since_ms=-1", "since_ms"), ("since_ms=1e3", "since_ms")):
+        assert done.returncode == 2 and words[0] in done.stderr and word in done.stderr and not done.stdout
+    future = int(time.time() * 1000) + 60000
+    assert tgpu.api("GET", f"/v1/stats?since_ms={future - 120000}")[0] == 200
+    for query, word in (("by=x", "by"), ("since_ms=-1", "since_ms"), ("since_ms=1e3", "since_ms"),
+                        (f"since_ms={future}", "yet to come")):
         status, answer = tgpu.api("GET", f"/v1/stats?{query}")
         assert status == 400 and word in answer["error"]
 
