@@ -22,14 +22,16 @@
 
 static const struct option_desc options[] = {
 	{"follow", 'f', OPTION_FLAG, NULL, "go on with what happens from now on", NULL},
-	{"since", 0, OPTION_VALUE, "ID", "begin after this event or revision", NULL},
-	{"job", 0, OPTION_VALUE, "JOBS", "only of these jobs, such as 12 or 1,3-5", NULL},
+	{"since", 0, OPTION_VALUE, "WHEN",
+	 "begin at this time (yesterday, 2h), or after this event or revision", NULL},
+	{"job", 0, OPTION_VALUE, "JOBS", "only of these jobs, such as 12, 1,3-5 or last", NULL},
 	{"json", 0, OPTION_FLAG, NULL, "print each event as one line of JSON", NULL},
 };
 
 struct listening {
 	bool json, follow;
-	const char *jobs; /* NULL: all */
+	char *jobs;	  /* owned; NULL: all */
+	int64_t since_ms; /* nothing that happened before */
 	char since[64];	  /* the id of the last event; "" : from now on */
 };
 
@@ -80,6 +82,8 @@ static int listen_once(struct client *client, struct listening *listening, struc
 	buf_printf(&target, "/v1/events?follow=%s", listening->follow ? "yes" : "no");
 	if (listening->since[0])
 		buf_printf(&target, "&since=%s", listening->since);
+	if (listening->since_ms)
+		buf_printf(&target, "&since_ms=%" PRId64, listening->since_ms);
 	if (listening->jobs)
 		buf_printf(&target, "&jobs=%s", listening->jobs);
 	return client_stream(client, buf_get(&target), on_line, listening, err);
@@ -98,58 +102,75 @@ static int reconnect(struct client *client, struct err *err)
 	return r;
 }
 
-static int parse_jobs(const char *text, struct err *err)
+/* A place in the log, "41" or "41.0", or a time of the past. */
+static int parse_since(const char *text, struct listening *listening, struct err *err)
 {
-	_cleanup_(idset_finish) struct idset jobs = {0};
-	int r = idset_parse(text, &jobs, err);
+	int64_t at_ns;
 
-	return r < 0 ? err_wrap(err, "--job") : 0;
+	if (*text && text[strspn(text, "0123456789.")] == '\0') {
+		snprintf(listening->since, sizeof(listening->since), "%.40s", text);
+		return 0;
+	}
+	if (time_parse_past(text, clock_wall_ns(), &at_ns, err) < 0)
+		return err_wrap(err, "--since");
+	listening->since_ms = at_ns / NS_PER_MS;
+	return 0;
 }
 
-/* Where to begin: what was said; else now, or, where nothing is followed, at the beginning. With
+/* Where to begin where nothing was said: now, or, where nothing is followed, at the beginning. With
  * the revision of now, so that what happens while the daemon restarts is not left out. */
-static int find_start(struct client *client, const struct options *opts,
-		      struct listening *listening, struct err *err)
+static int find_start(struct client *client, struct listening *listening, struct err *err)
 {
 	_cleanup_(client_json_unref) json_t *status = NULL;
-	const char *since = options_get(opts, "since");
 	int r = 0;
 
-	if (listening->follow && !since)
+	if (listening->since[0])
+		return 0;
+	if (listening->follow && !listening->since_ms)
 		r = client_get(client, &status, err, "/v1/status");
-	if (status)
-		snprintf(listening->since, sizeof(listening->since), "%" PRId64,
-			 field_int(status, "revision", 0));
-	else
-		snprintf(listening->since, sizeof(listening->since), "%s", since ? since : "0");
-	if (since && since[strspn(since, "0123456789.")])
-		r = err_set(err, -EINVAL, "--since %.40s: write a revision or the id of an event",
-			    since);
+	snprintf(listening->since, sizeof(listening->since), "%" PRId64,
+		 field_int(status, "revision", 0));
 	return r;
+}
+
+static int follow(struct client *client, struct listening *listening, struct err *err)
+{
+	int r = find_start(client, listening, err);
+
+	if (r == 0)
+		r = listen_once(client, listening, err);
+	while (listening->follow && (r == 0 || r == -ECONNRESET)) {
+		r = reconnect(client, err);
+		if (r == 0)
+			r = listen_once(client, listening, err);
+	}
+	return r > 0 ? EXIT_DONE : r;
 }
 
 static int run(const struct options *opts, struct err *err)
 {
 	_cleanup_(client_close) struct client client = {0};
+	_cleanup_(selector_finish) struct selector selector = {0};
+	const char *jobs = options_get(opts, "job"), *since = options_get(opts, "since");
 	struct listening listening = {
 		.json = options_has(opts, "json"),
 		.follow = options_has(opts, "follow"),
-		.jobs = options_get(opts, "job"),
 	};
-	int r = listening.jobs ? parse_jobs(listening.jobs, err) : 0;
+	int r = jobs ? selector_parse_jobs(&selector, jobs, err) : 0;
 
-	if (r == 0)
-		r = client_open(&client, CLIENT_START, err);
-	if (r == 0)
-		r = find_start(&client, opts, &listening, err);
-	if (r == 0)
-		r = listen_once(&client, &listening, err);
-	while (listening.follow && (r == 0 || r == -ECONNRESET)) {
-		r = reconnect(&client, err);
-		if (r == 0)
-			r = listen_once(&client, &listening, err);
-	}
-	return r > 0 ? EXIT_DONE : r;
+	if (r < 0)
+		return err_wrap(err, "--job");
+	if (since && parse_since(since, &listening, err) < 0)
+		return -EINVAL;
+	r = client_open(&client, CLIENT_START, err);
+	if (r == 0 && jobs)
+		r = selector_check(&selector, &client, listening.follow, err);
+	if (r < 0)
+		return r;
+	listening.jobs = jobs ? idset_format(&selector.ids) : NULL;
+	r = follow(&client, &listening, err);
+	free(listening.jobs);
+	return r;
 }
 
 const struct command command_events = {
@@ -157,6 +178,7 @@ const struct command command_events = {
 	.usage = "[OPTIONS]",
 	.summary = "show what happened to jobs, or what happens (-f)",
 	.examples = "  tgpu events --job 12\n"
+		    "  tgpu events --since yesterday\n"
 		    "  tgpu events -f --json | jq .event\n",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),

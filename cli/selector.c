@@ -119,6 +119,12 @@ static int parse_word(struct selector *selector, const char *word, struct err *e
 	return r;
 }
 
+int selector_parse_jobs(struct selector *selector, const char *word, struct err *err)
+{
+	*selector = (struct selector){.uid = -1};
+	return parse_word(selector, word, err);
+}
+
 int selector_parse(struct selector *selector, const struct options *options, struct err *err)
 {
 	const char *user = options_get(options, "user");
@@ -213,6 +219,29 @@ static int check_named(const struct selector *selector, const struct idset *foun
 			if (!idset_has(found, id))
 				return err_set(err, -ENOENT, "there is no job %" PRIu64, id);
 	return 0;
+}
+
+int selector_check(struct selector *selector, struct client *client, bool to_come, struct err *err)
+{
+	_cleanup_(client_json_unref) json_t *answer = NULL;
+	_cleanup_(idset_finish) struct idset found = {0};
+	_cleanup_(free_ptr) char *ids = NULL;
+	int r = selector_find_last(selector, client, err);
+	bool named = selector->named.n_ranges > 0;
+
+	if (r < 0 || (!named && to_come))
+		return r;
+	ids = idset_format(named ? &selector->named : &selector->ids);
+	r = client_get(client, &answer, err, "/v1/jobs?fields=id,n_tasks&limit=%d&ids=%s",
+		       named ? RESOLVE_MAX : 1, ids);
+	if (r < 0)
+		return r;
+	if (!named)
+		return json_array_size(json_object_get(answer, "jobs")) > 0
+			       ? 0
+			       : err_set(err, -ENOENT, "none of the jobs %.64s exists", ids);
+	r = collect(answer, &found, err);
+	return r < 0 ? r : check_named(selector, &found, err);
 }
 
 static bool is_single(const struct selector *selector)

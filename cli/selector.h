@@ -27,6 +27,13 @@ struct selector {
 int selector_parse(struct selector *selector, const struct options *options, struct err *err);
 void selector_finish(struct selector *selector);
 
+/* Read one word, such as "1,3-5,last", of an option. 0, or -EINVAL with a sentence. */
+int selector_parse_jobs(struct selector *selector, const char *word, struct err *err);
+
+/* Replace `last`, and see that each id named alone exists; of a range, unless jobs `to_come` are
+ * meant as well, that there is any. 0; -ENOENT with a sentence. Asks the daemon. */
+int selector_check(struct selector *selector, struct client *client, bool to_come, struct err *err);
+
 /* A user by name or number. 0, or -EINVAL with a sentence. */
 int selector_parse_user(const char *name, int64_t *ret_uid, struct err *err);
 

@@ -21,7 +21,7 @@ const struct route routes[] = {
 	{"POST", "/v1/reservations/cancel", "", api_unreserve_fold, api_result_reply},
 	{"GET", "/v1/gpus", "", NULL, api_gpus_reply},
 	{"GET", "/v1/nodes", "", NULL, api_nodes_reply},
-	{"GET", "/v1/events", "since jobs follow", NULL, api_events_reply},
+	{"GET", "/v1/events", "since since_ms jobs follow", NULL, api_events_reply},
 	{"GET", "/metrics", "", NULL, api_metrics_reply},
 	{"GET", "/v1/stats", "since_ms by", api_stats_fold, api_stats_reply},
 	{NULL, NULL, NULL, NULL, NULL},

@@ -12,6 +12,7 @@
  */
 #include "daemon/events.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <microhttpd.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@ struct event_stream {
 	uint32_t uid;
 	uint64_t revision, n; /* the last event that was read */
 	uint64_t end;	      /* the store's revision when its end was reached */
+	int64_t since_ns;     /* nothing that happened before */
 	struct idset jobs;    /* only these; empty: all */
 	bool follow;	      /* wait at the end for more */
 	bool suspended;
@@ -40,26 +42,62 @@ struct event_stream {
 	struct event_stream *next;
 };
 
-static bool wants(const struct event_stream *stream, uint64_t job)
+/* Times do not grow with the log: what ended while nobody looked is written down later. So each is
+ * compared. */
+static bool wants(const struct event_stream *stream, const struct store_event *event)
 {
-	return stream->jobs.n_ranges == 0 || idset_has(&stream->jobs, job);
+	return event->time_ns >= stream->since_ns &&
+	       (stream->jobs.n_ranges == 0 || idset_has(&stream->jobs, event->job));
+}
+
+/* A job ends once and stays as it ended, so its row has what the event does not keep. */
+static int add_ending(void *ctx, const struct store_row *row)
+{
+	const struct job_view view = {.row = row, .id = row->job.id, .n_tasks = row->job.n_tasks};
+	json_t *object = ctx, *ending;
+	uint64_t which;
+
+	if (api_parse_fields("cause,exit_code,signal", &which, NULL) < 0)
+		return -EINVAL;
+	ending = api_view_json(&view, which);
+	json_object_update(object, ending);
+	json_decref(ending);
+	return 0;
+}
+
+static bool is_ending(const char *event)
+{
+	static const enum job_event_type ends[] = {JOB_EVENT_FINISH, JOB_EVENT_FAIL,
+						   JOB_EVENT_CANCEL};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+		if (STREQ(event, job_event_name(ends[i])))
+			return true;
+	return false;
 }
 
 static int add_event(void *ctx, const struct store_event *event)
 {
 	struct event_stream *stream = ctx;
+	struct store_filter filter = {
+		.uid = -1,
+		.first_id = event->job,
+		.last_id = event->job,
+	};
 	json_t *object;
 	char *text;
 
 	stream->revision = event->revision;
 	stream->n = event->n;
-	if (!wants(stream, event->job))
+	if (!wants(stream, event))
 		return 0;
 	object = json_pack("{s:I, s:I, s:I, s:s, s:s}", "revision", (json_int_t)event->revision,
 			   "time_ms", (json_int_t)(event->time_ns / NS_PER_MS), "job",
 			   (json_int_t)event->job, "event", event->event, "detail", event->detail);
 	if (!object) /* its detail is no text */
 		return 0;
+	if (is_ending(event->event))
+		store_walk(stream->daemon->store, &filter, add_ending, object, NULL);
 	text = json_dumps(object, JSON_COMPACT);
 	buf_printf(&stream->out, "id: %" PRIu64 ".%" PRIu64 "\ndata: %s\n\n", event->revision,
 		   event->n, text);
@@ -175,18 +213,26 @@ static bool read_request(struct request_context *request, struct event_stream *s
 {
 	const char *last = http_header(request, "Last-Event-ID");
 	const char *since = last ? last : http_argument(request, "since");
+	const char *since_ms = http_argument(request, "since_ms");
 	const char *jobs = http_argument(request, "jobs"),
 		   *follow = http_argument(request, "follow");
 	struct err err = {0};
+	int64_t ms = 0;
 
+	if (since_ms && !since)
+		stream->revision = 0; /* from the beginning of the log on */
 	stream->follow = !follow || STREQ(follow, "yes");
 	if (follow && !stream->follow && !STREQ(follow, "no"))
 		http_fail(request, 400, "events: follow: '%.40s' is neither yes nor no", follow);
 	else if (since && parse_place(since, stream) < 0)
 		http_fail(request, 400,
 			  "events: since: '%.40s' is no revision and no id of an event", since);
+	else if (since_ms && parse_int64(since_ms, 0, INT64_MAX / NS_PER_MS, &ms) < 0)
+		http_fail(request, 400, "events: since_ms: '%.40s' is no time in milliseconds",
+			  since_ms);
 	else if (jobs && idset_parse(jobs, &stream->jobs, &err) < 0)
 		http_fail(request, 400, "events: jobs: %s", err.msg);
+	stream->since_ns = ms * NS_PER_MS;
 	return !request->status;
 }
 

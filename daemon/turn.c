@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "daemon/announce.h"
 #include "daemon/depends.h"
+#include "daemon/ending.h"
 #include "daemon/http.h"
 #include "daemon/launch.h"
 #include "daemon/machine.h"
@@ -260,6 +261,7 @@ int turn_apply(struct daemon *daemon, struct record *record, struct job_event *e
 	struct job *job = &record->job;
 	bool was_eligible = job_is_eligible(job), had_gpus = job_state_has_gpus(job->state);
 	_cleanup_(allocation_finish) struct allocation held = allocation_dup(&job->alloc);
+	_cleanup_(free_ptr) char *told = ending_detail(event, detail);
 	enum job_state from = job->state;
 
 	if (job_apply(job, event) == JOB_ILLEGAL) {
@@ -276,7 +278,7 @@ int turn_apply(struct daemon *daemon, struct record *record, struct job_event *e
 		depend_remove(daemon->depend, job->id);
 		depends_end(daemon, job);
 	}
-	add_event(daemon->turn, job->id, event->time_ns, job_event_name(event->type), detail);
+	add_event(daemon->turn, job->id, event->time_ns, job_event_name(event->type), told);
 	turn_touch(daemon, record);
 	turn_want_pass(daemon);
 	return 0;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """GET /v1/events and tgpu events: everything that happens, once, in order, whoever comes late or reads slowly."""
 import json
+import sqlite3
 import time
 
 import pytest
@@ -190,9 +191,80 @@ def test_on_the_command_line(tgpu_factory):
     first = lines[0]
     since = str(json.loads(first)["revision"])
     assert tgpu.cli("events", "--since", since).stdout == ""
-    for words, word in ((("--job", "x"), "--job"), (("--since", "noon"), "--since")):
+    for words, word in ((("--job", "x"), "--job"), (("--since", "soon"), "--since"), (("--since", "tomorrow"), "yet to come"),
+                        (("--since", ""), "--since")):
         done = tgpu.cli("events", *words)
         assert done.returncode == 2 and word in done.stderr
+
+
+def test_an_end_says_how(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    ends = {"cmd=exit 3": ("fail", "exit code 3", "exit", 3, None), "cmd=kill -9 $$": ("fail", "signal KILL", "signal", None, 9),
+            "cmd=kill -35 $$": ("fail", "signal 35", "signal", None, 35),
+            "true": ("finish", "", "exit", 0, None), "/nonexistent": ("fail", "launch: there is no program", "launch", 127, None)}
+    for command, (kind, detail, cause, code, signal) in ends.items():
+        job = tgpu.submit("--", command)
+        assert tgpu.wait(job)["history"][-1]["detail"].startswith(detail)
+        told = past(tgpu, f"&jobs={job}")[-1][1]
+        assert (told["event"], told["cause"], told["exit_code"], told["signal"]) == (kind, cause, code, signal)
+        assert told["detail"].startswith(detail) and bool(told["detail"]) == bool(detail)
+    again = tgpu.submit("--retries", "1", "-t", "50", "--", "cmd=exit 4")
+    tgpu.wait(again)
+    told = {event["event"]: event for _, event in past(tgpu, f"&jobs={again}")}
+    assert told["requeue"]["detail"] == "exit code 4" and "cause" not in told["requeue"] and told["fail"]["exit_code"] == 4
+    assert tgpu.job(again)["message"] == ""
+    late = tgpu.submit("-t", "100ms", "--", "sleep", "1000")
+    assert tgpu.wait(late)["cause"] == "timeout" and past(tgpu, f"&jobs={late}")[-1][1]["detail"] == "timeout"
+    held = tgpu.submit("--hold", "--array", "1-3", "--", "true")
+    tgpu.cli("cancel", f"{held}-{held + 2}")
+    told = past(tgpu, f"&jobs={held}")[-1][1]
+    assert (told["event"], told["cause"], told["exit_code"]) == ("cancel", "cancelled", None)
+    assert f"job {late}  fail: timeout" in tgpu.cli("events").stdout
+
+
+def test_since_a_time(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    old, new = [tgpu.submit("--", "true") for _ in range(2)]
+    for job in (old, new):
+        tgpu.wait(job)
+    tgpu.stop()
+    with sqlite3.connect(tgpu.state / "tgpu.db") as db:
+        db.execute("UPDATE event SET time_ns = time_ns - ? WHERE job = ?", (3 * 86400 * 10**9, old))
+    db.close()
+    tgpu.start()
+    for words, jobs in (((), {old, new}), (("--since", "2h"), {new}), (("--since", "1 hour ago"), {new}), (("--since", "yesterday"), {new}),
+                        (("--since", "7d"), {old, new}), (("--since", "2d", "--job", str(old)), set()), (("--since", "0"), {old, new})):
+        lines = tgpu.cli("events", "--json", *words).stdout.splitlines()
+        assert {json.loads(line)["job"] for line in lines} == jobs, words
+    follower = tgpu.popen("events", "-f", "--json", "--since", "2h")
+    assert [json.loads(follower.stdout.readline())["job"] for _ in range(4)] == [new] * 4
+    more = tgpu.submit("--hold", "--", "true")
+    assert json.loads(follower.stdout.readline())["job"] == more
+    follower.kill()
+    follower.communicate()
+    future = int(time.time() * 1000) + 3600000
+    assert past(tgpu, f"&since_ms={future}") == []
+    assert tgpu.api("GET", "/v1/events?since_ms=noon")[0] == 400
+
+
+def test_of_which_jobs(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    assert "no job yet" in tgpu.cli("events", "--job", "last").stderr
+    for _ in range(3):
+        tgpu.submit("--hold", "--", "true")
+    for word, jobs in (("last", [3]), ("1,last", [1, 3]), ("2-9", [2, 3]), ("1,2", [1, 2])):
+        lines = tgpu.cli("events", "--job", word, "--json").stdout.splitlines()
+        assert [json.loads(line)["job"] for line in lines] == jobs
+    for words, says in ((("99999",), "there is no job 99999"), (("1,7",), "there is no job 7"), (("7-9",), "none of the jobs 7-9 exists"),
+                        (("99999", "-f"), "there is no job 99999")):
+        done = tgpu.cli("events", "--job", *words)
+        assert done.returncode == 4 and says in done.stderr and not done.stdout, words
+    follower = tgpu.popen("events", "-f", "--json", "--since", "0", "--job", "3-5")
+    assert json.loads(follower.stdout.readline())["job"] == 3
+    tgpu.submit("--hold", "--", "true")
+    assert json.loads(follower.stdout.readline())["job"] == 4, "of a range, also those to come"
+    follower.kill()
+    follower.communicate()
 
 
 def test_following_outlives_the_daemon(tgpu_factory):
