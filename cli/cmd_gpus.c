@@ -20,8 +20,9 @@ static const struct table_column columns[] = {
 };
 
 static const char legend[] =
-	"\nNV# = # NVLinks   PIX = one PCIe switch   PXB = several   PHB = one host bridge\n"
-	"NODE = one NUMA node   SYS = across sockets\n";
+	"\nX = the GPU itself   NV# = # NVLinks   INT = one board   PIX = one PCIe switch\n"
+	"PXB = several switches   PHB = one host bridge   NODE = one NUMA node\n"
+	"SYS = across sockets   ? = not known\n";
 
 /* "812 python (anna)", those of a job without its user, who is known. */
 static void add_processes(struct table *table, const json_t *gpu)

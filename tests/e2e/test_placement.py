@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Disjoint, well connected sets; what waits says for what and for whom."""
 import itertools
-import pathlib
+import re
 
-FIXTURES = pathlib.Path(__file__).resolve().parent.parent / "fixtures"
+from harness import ROOT
+
+FIXTURES = ROOT / "tests" / "fixtures"
 
 
 def gpus_of(job):
@@ -101,3 +103,17 @@ def test_gpus_that_appear_and_vanish(tgpu_factory, tmp_path):
     better.rename(machine)  # no half of it is ever read
     late = tgpu.submit("--gpus", "1", "--", "true")
     assert gpus_of(tgpu.wait(late)) == [5]
+
+
+def test_each_word_of_the_matrix_is_explained(tgpu_factory, tmp_path):
+    """A GPU without numa= is linked by "?", as docs/simulated-gpus.md says."""
+    machine = tmp_path / "machine"
+    machine.write_text("gpu\ngpu numa=0\ngpu numa=0\ngpu numa=1\n")
+    tgpu = tgpu_factory(gpus=f"simulated:{machine}")
+    assert tgpu.api("GET", "/v1/gpus")[1]["links"] == [["X", "?", "?", "?"], ["?", "X", "NODE", "SYS"],
+                                                      ["?", "NODE", "X", "SYS"], ["?", "SYS", "SYS", "X"]]
+    shown = tgpu.cli("gpus", "--topology").stdout
+    names = re.findall(r'\[PCI_LINK_\w+\] = "([^"]+)"', (ROOT / "common" / "link.c").read_text())
+    assert len(names) == 7
+    for word in (*names, "X", "NV#"):
+        assert f"{word} = " in shown, word
