@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Documents that say how things are done: what they show is done here."""
 import json
+import os
 import pathlib
 import re
 import shlex
 import subprocess
+
+import pytest
 
 from harness import BUILD, PATIENCE, ROOT, TGPU
 
@@ -101,3 +104,16 @@ def test_the_policies_of_the_tutorial_work(tmp_path):
             reader.run(words, shown)
         done.append(kind or "run")
     assert (done.count("c"), done.count("diff"), done.count("run")) == (text.count("```c\n"), text.count("```diff\n"), 3)
+
+
+@pytest.mark.skipif(BUILD != ROOT / "build", reason="the demo runs what is in build/")
+def test_the_demo_takes_nothing_from_its_user(tmp_path):
+    """Neither his daemon nor a configuration of his, here one that no daemon would start with."""
+    config = tmp_path / "tgpu" / "tgpu.conf"
+    config.parent.mkdir()
+    config.write_text("nonsense = 1\n")
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "TGPU_CONFIG": str(config),
+           "TGPU_SOCKET": str(tmp_path / "none"), "TGPU_STATE_DIR": str(tmp_path / "none"), "TGPU_GPUS": "simulated:4"}
+    done = subprocess.run([ROOT / "script" / "demo"], env=env, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count(" on GPUs 0,1,2,3") == 6 and not (tmp_path / "none").exists()
