@@ -145,7 +145,8 @@ static bool log_told(const struct hook *hook, char *text, const char **ret_last)
 
 static bool has_failed(const struct hook *hook, int code)
 {
-	const char *last = hook->told < 0 ? "notify_command" : hook->daemon->config.hooks_dir;
+	bool all = STREQ(hook->kind, "hooks");
+	const char *last = all ? hook->daemon->config.hooks_dir : "notify_command";
 	_cleanup_(free_ptr) char *text = xcalloc(TOLD_MAX + 1, 1);
 	bool bad = false;
 
