@@ -80,8 +80,8 @@ static int refuse_few_bytes(const struct jobspec_field *field, const char *text,
 	if (text[strspn(text, "0123456789")] != '\0')
 		return jobspec_refuse(field, text, "is less than 1M", err);
 	return err_set(err, -EINVAL,
-		       "%s: \"%.20s\" without a unit is in bytes; write %s: %" PRIu64 "%s",
-		       field->key, text, field->key, bytes, bytes < 1024 ? "G" : "M");
+		       "%s: \"%.20s\" without a unit is in bytes; write %" PRIu64 "%s", field->key,
+		       text, bytes, bytes < 1024 ? "G" : "M");
 }
 
 int jobspec_put_bytes(struct jobspec *spec, const struct jobspec_field *field, const char *text,

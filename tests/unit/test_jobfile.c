@@ -172,7 +172,7 @@ static void test_bad_yaml_is_refused(void **state)
 		{"env:\n  A: 1\n  B: *x\n", {"job.yaml:3", "env"}},
 		{"time_limit: soon\n", {"time_limit", "soon"}},
 		{"time_limit: 30m 1h\n", {"time_limit", "30m 1h"}},
-		{"mem: 5\n", {"mem", "\"5\"", "write mem: 5G"}},
+		{"mem: 5\n", {"mem", "\"5\"", "write 5G"}},
 		{"begin: 2025-12-31\n", {"begin", "2025-12-31", "has passed"}},
 		{"begin: later\n", {"begin", "later"}},
 		{"mem: 16 GB\n", {"mem", "16 GB"}},
