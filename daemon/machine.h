@@ -23,7 +23,8 @@ bool machine_is_seen(const struct daemon *daemon);
  * apart from strangers and GPUs are handed out. Until then reports only give GPUs their slots. */
 void machine_begin(struct daemon *daemon);
 
-/* Has there been a report since machine_begin(), so that "more GPUs than there are" means something? */
+/* Has there been a report since machine_begin(), so that "more GPUs than there are" means
+ * something? */
 bool machine_is_known(const struct daemon *daemon);
 
 /* Have what is known of the running jobs' use of their GPUs written with this turn. */

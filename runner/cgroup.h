@@ -21,8 +21,9 @@ char *cgroup_base_create(const char *key, char *text, size_t size);
  */
 void cgroup_base_remove(const char *base);
 
-/* Make a fresh leaf for an attempt, and the base where one that outlived a daemon has removed it; mem_bytes limits its memory where the controller is there (0:
- * no limit). An owned directory, NULL when it cannot be made. */
+/* Make a fresh leaf for an attempt, and the base where one that outlived a daemon has removed it;
+ * mem_bytes limits its memory where the controller is there (0: no limit). An owned directory, NULL
+ * when it cannot be made. */
 char *cgroup_leaf_create(const char *base, uint64_t job, uint32_t attempt, uint64_t mem_bytes);
 
 /* Move the calling process into the leaf. 0 or -errno. */
