@@ -116,6 +116,8 @@ static void offer_conditions(const struct completion *completion)
 	if (colon)
 		jobs.kept = (size_t)(colon + 1 - completion->word);
 	offer_jobs_in(&jobs, "active");
+	if (completion->word[jobs.kept])
+		offer(&jobs, "last", "your newest job");
 	for (size_t i = 0; part[0] && !colon && after_kinds[i].name; i++) {
 		_cleanup_(free_ptr) char *kind = xasprintf("%s:", after_kinds[i].name);
 
