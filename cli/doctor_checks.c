@@ -44,6 +44,7 @@ static void check_programs(struct doctor *doctor)
 static void check_daemon(struct doctor *doctor)
 {
 	const json_t *warnings = json_object_get(doctor->status, "warnings");
+	const char *config = field_text(doctor->status, "config");
 	const json_t *warning;
 	size_t i;
 
@@ -56,6 +57,8 @@ static void check_daemon(struct doctor *doctor)
 		   field_text(doctor->status, "version"),
 		   format_user((uid_t)field_int(doctor->status, "uid", 0)),
 		   field_int(doctor->status, "pid", 0), field_text(doctor->status, "socket"));
+	doctor_say(doctor, DOCTOR_OK, NULL, "its configuration is %s",
+		   config[0] ? config : "the defaults, as there is no file");
 	json_array_foreach (warnings, i, warning)
 		doctor_say(doctor, DOCTOR_WARN, NULL, "the daemon says: %s",
 			   json_string_value(warning));
@@ -105,13 +108,28 @@ static void say_gpus(struct doctor *doctor, const struct gpu_report *report)
 			   report->driver);
 }
 
+/* Those of the daemon that runs are of interest, not those of this shell. */
+static void use_daemons_machine(const struct doctor *doctor)
+{
+	const char *gpus = field_text(doctor->status, "tgpu_gpus");
+
+	if (doctor->status && gpus[0])
+		setenv("TGPU_GPUS", gpus, 1);
+	else if (doctor->status)
+		unsetenv("TGPU_GPUS");
+}
+
 static void check_gpus(struct doctor *doctor)
 {
 	_cleanup_(gpu_report_finish) struct gpu_report report = {0};
 	struct err err = {0};
+	int r;
 
-	if (probe(&report, &err) < 0) {
-		doctor_say(doctor, DOCTOR_FAIL, "see whether \"nvidia-smi\" works", "GPUs: %s",
+	use_daemons_machine(doctor);
+	r = probe(&report, &err);
+	if (r < 0) {
+		doctor_say(doctor, DOCTOR_FAIL,
+			   r == -ECANCELED ? NULL : "see whether \"nvidia-smi\" works", "GPUs: %s",
 			   err.msg);
 		return;
 	}

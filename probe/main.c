@@ -159,7 +159,7 @@ int main(int argc, char **argv)
 	}
 	if (r < 0)
 		log_error("%s", err.msg);
-	if (r < 0 && r != -EPIPE && probe && !options.once)
+	if (r < 0 && r != -EPIPE && probe)
 		report_error(&err);
 	return r >= 0 ? 0 : r == -EPIPE ? 1 : EXIT_USAGE;
 }

@@ -76,3 +76,5 @@ def test_a_daemon_of_another_machine_is_told_of(home, tmp_path):
     assert "started with TGPU_GPUS=simulated:2; yours (simulated:3) counts after" in again.stderr
     assert f"started with TGPU_CONFIG={config}; yours (/other)" in again.stderr
     assert home("daemon", "status", TGPU_GPUS="simulated:3").stderr == ""
+    doctor = home("doctor", TGPU_GPUS="simulated:3").stdout
+    assert "2 GPUs are simulated" in doctor and f"its configuration is {config}" in doctor
