@@ -35,9 +35,11 @@ static bool explain(const json_t *job)
 {
 	_cleanup_(buf_finish) struct buf ending = {0}, why = {0};
 	const char *message = field_text(job, "message"), *what;
+	bool cancelled = STREQ(field_text(job, "state"), "cancelled");
 
 	if (jobview_never_started(job))
-		what = "never started";
+		what = cancelled && field_int(job, "attempt", 0) > 0 ? "did not start"
+								     : "never started";
 	else if (jobview_is_waiting(job))
 		what = jobview_waits_again(job) ? "waits to begin again" : "has not started";
 	else if (STREQ(field_text(job, "state"), "starting"))

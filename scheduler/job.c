@@ -157,6 +157,8 @@ static bool is_own_failure(enum job_cause cause)
 static void end_attempt(struct job *job, const struct job_event *event)
 {
 	allocation_finish(&job->alloc);
+	if (job->state == JOB_QUEUED)
+		job->start_ns = TIME_UNKNOWN; /* what ran before it waited again is no run of it */
 	job->end_ns = event->time_ns;
 	job->exit_code = event->exit_code;
 	job->signal = event->signal;

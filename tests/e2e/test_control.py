@@ -45,6 +45,21 @@ def test_the_last_attempt_of_a_job_that_waits_again_is_shown_as_past(tgpu_factor
         assert row[head.index("START" if words else "TIME")] == "-"
 
 
+def test_who_is_cancelled_while_waiting_again_has_not_run_until_then(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    job = tgpu.submit("--gpus", "1", "--", "cmd=echo up; sleep 1000")
+    tgpu.wait_for_log(job, "up")
+    first = tgpu.submit("--gpus", "1", "--priority", "9", "--", "sleep", "1000")
+    assert tgpu.cli("requeue", "--now", str(job)).returncode == 0
+    tgpu.wait_for_state(first, "running")
+    assert tgpu.cli("cancel", str(job)).returncode == 0
+    ended = tgpu.wait(job)
+    assert (ended["start_ms"], ended["state"]) == (None, "cancelled")
+    logs = tgpu.cli("logs", str(job))
+    assert (logs.stdout, "did not start: cancelled by" in logs.stderr) == ("up\n", True)
+    assert "ran for" not in tgpu.cli("show", str(job)).stdout
+
+
 def test_requeue_is_refused_for_who_waits_or_is_cancelled(tgpu_factory):
     tgpu = tgpu_factory(gpus="simulated:1")
     running = tgpu.submit("--gpus", "1", "--grace", "1h", "--", "cmd=trap '' TERM; echo deaf; sleep 1000 & wait; wait")
