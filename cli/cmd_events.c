@@ -44,8 +44,10 @@ static void print_event(const json_t *event)
 	buf_printf(&line, "%s  job %" PRId64 "  %s",
 		   time_format(field_int(event, "time_ms", 0) * NS_PER_MS, time),
 		   field_int(event, "job", 0), field_text(event, "event"));
-	if (detail[0])
-		buf_printf(&line, ": %s", detail);
+	if (detail[0]) {
+		buf_puts(&line, ": ");
+		format_sentence(&line, detail);
+	}
 	format_line(COLOUR_NONE, buf_get(&line));
 }
 

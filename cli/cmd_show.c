@@ -187,8 +187,10 @@ static void show_history(const json_t *history)
 		buf_printf(&text, "  %s  %s",
 			   format_moment(field_int(entry, "time_ms", 0), now_ms(), time),
 			   field_text(entry, "event"));
-		if (detail[0])
-			buf_printf(&text, ": %s", detail);
+		if (detail[0]) {
+			buf_puts(&text, ": ");
+			format_sentence(&text, detail);
+		}
 		if (i == 0)
 			puts("history");
 		format_line(COLOUR_NONE, buf_get(&text));

@@ -57,7 +57,9 @@ def test_who_is_cancelled_while_waiting_again_has_not_run_until_then(tgpu_factor
     assert (ended["start_ms"], ended["state"]) == (None, "cancelled")
     logs = tgpu.cli("logs", str(job))
     assert (logs.stdout, "did not start: cancelled by" in logs.stderr) == ("up\n", True)
-    assert "ran for" not in tgpu.cli("show", str(job)).stdout
+    shown = tgpu.cli("show", str(job)).stdout
+    assert "ran for" not in shown
+    assert f"stop: to begin again, by {pwd.getpwuid(os.geteuid()).pw_name}\n" in shown
 
 
 def test_requeue_is_refused_for_who_waits_or_is_cancelled(tgpu_factory):
