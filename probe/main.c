@@ -10,8 +10,9 @@
  * killed then: nothing here must be kept, and nothing is lost with it.
  *
  * Exit codes: 0; 1 reports can no longer be written; 2 wrong usage or a TGPU_GPUS that cannot be
- * honoured. TGPU_NVML_LIB and TGPU_PROBE_ROOT point it at other libraries and trees in tests; like
- * TGPU_GPUS they are ignored in a process that runs with more rights than its caller.
+ * honoured, and then a line {"error": SENTENCE} stands in a report's place. TGPU_NVML_LIB and
+ * TGPU_PROBE_ROOT point it at other libraries and trees in tests; like TGPU_GPUS they are ignored
+ * in a process that runs with more rights than its caller.
  */
 #include <errno.h>
 #include <getopt.h>
