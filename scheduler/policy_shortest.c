@@ -26,6 +26,8 @@ static double shortest_score(const struct policy_view *view, const struct shape 
 	int64_t waited_ns = view->now_ns - key->submit_ns;
 	double service = (double)policy_service(&shape->request, shape->length);
 
+	if (waited_ns < 0)
+		waited_ns = 0; /* the clock was set back */
 	if (waited_ns >= view->params->cap_ns)
 		return -1;
 	return service / (1 + (double)waited_ns / (double)view->params->tau_ns);

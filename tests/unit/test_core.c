@@ -45,6 +45,33 @@ static void test_priority_ages(void **state)
 	finish(&f);
 }
 
+/* A wall clock was set back: nobody has waited for less than nothing, so size decides. */
+static void test_a_clock_that_is_set_back_makes_nobody_smaller(void **state)
+{
+	static const struct sched_config config = {
+		.policy = &policy_shortest,
+		.params = {.tau_ns = S(100), .cap_ns = S(5000)},
+		.backfill = BACKFILL_EASY,
+	};
+	struct fixture f;
+
+	(void)state;
+	open_with(&f, &config);
+	cluster_add(sched_ledger(f.sched), 1, 16, 0, NULL);
+	f.now_ns = S(400);
+	submit(&f, 1, 1, 0, 30); /* waits for -300 s: not -30 / 2 s long */
+	f.now_ns = S(200);
+	submit(&f, 2, 1, 0, 20); /* waits for -100 s: not 20 / 0 s long */
+	f.now_ns = S(100);
+	submit(&f, 3, 1, 0, 25);
+	expect_at(&f, 100, "2");
+	end_at(&f, 101, 2);
+	expect_at(&f, 101, "3");
+	end_at(&f, 102, 3);
+	expect_at(&f, 102, "1");
+	finish(&f);
+}
+
 static int64_t rank(const struct job *job, int64_t point_ns)
 {
 	return policy_priority.rank(job, TIME_NEVER, &(struct policy_params){.point_ns = point_ns});
@@ -470,6 +497,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fifo_starts_in_order_of_submit_then_id),
 		cmocka_unit_test(test_priority_ages),
+		cmocka_unit_test(test_a_clock_that_is_set_back_makes_nobody_smaller),
 		cmocka_unit_test(test_extreme_priorities_do_not_overflow),
 		cmocka_unit_test(test_strict_order_lets_nobody_pass),
 		cmocka_unit_test(test_easy_short_jobs_pass_and_the_head_starts_on_time),
