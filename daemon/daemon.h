@@ -18,6 +18,7 @@
 #include "daemon/metrics.h"
 #include "scheduler/core.h"
 #include "scheduler/depend.h"
+#include "scheduler/line.h"
 #include "store/store.h"
 
 struct attempt;

@@ -5,8 +5,9 @@
  * Invariants: the ledger's bookings are exactly those of the running jobs; a waiting job is in the
  * queue or, until its begin time, in `later`, never in both and never while it runs; the counts per
  * user and per array are sums over the running jobs. Deliberately not here: decisions (pass.c,
- * conservative.c), states and records of jobs (job.c, the daemon), what could be said of them
- * (why.c). Read next: line.c.
+ * conservative.c), states and records of jobs (job.c, the daemon), the order (line.c), what could
+ * be said of them (why.c). Cost: O(log n) for each job that comes or goes, and for one that runs
+ * moving a part of an array of pointers. Read next: line.c.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -43,6 +44,7 @@ struct sched *sched_create(const struct sched_config *config)
 	sched->wake_ns = TIME_NEVER;
 	ledger_init(&sched->ledger);
 	sched->queue = queue_create();
+	sched->later = later_create(config->policy->by_length);
 	sched->runnings = runnings_create();
 	sched->users = users_create(config->half_life_ns);
 	sched->predictor = predictor_create();
@@ -65,11 +67,11 @@ void sched_destroy(struct sched *sched)
 	plan_finish(&sched->plan);
 	reservation_finish(&sched->reservation);
 	candidates_finish(&sched->candidates);
-	free(sched->later);
 	windows_finish(&sched->windows);
 	predictor_destroy(sched->predictor);
 	users_destroy(sched->users);
 	runnings_destroy(sched->runnings);
+	later_destroy(sched->later);
 	queue_destroy(sched->queue);
 	ledger_finish(&sched->ledger);
 	free(sched);
@@ -185,19 +187,6 @@ static struct waiting waiting_of(const struct sched *sched, const struct job *jo
 	};
 }
 
-void sched_admit_later(struct sched *sched, const struct later *later)
-{
-	size_t at = sched->n_later;
-
-	xgrow(&sched->later, &sched->later_capacity, sched->n_later + 1, sizeof(*sched->later));
-	while (at > 0 && sched->later[at - 1].begin_ns > later->begin_ns)
-		at--;
-	memmove(&sched->later[at + 1], &sched->later[at],
-		(sched->n_later - at) * sizeof(*sched->later));
-	sched->later[at] = *later;
-	sched->n_later++;
-}
-
 void sched_admit(struct sched *sched, const struct shape *shape, const struct waiting *waiting)
 {
 	queue_insert(sched->queue, shape, waiting);
@@ -207,37 +196,27 @@ void sched_admit(struct sched *sched, const struct shape *shape, const struct wa
 
 void sched_enqueue(struct sched *sched, const struct job *job, uint32_t n)
 {
-	struct later later = {
-		.begin_ns = job->begin_ns,
-		.shape = sched_shape(sched, job),
-		.waiting = waiting_of(sched, job, n),
-	};
+	struct shape shape = sched_shape(sched, job);
+	struct waiting waiting = waiting_of(sched, job, n);
 
 	assert(job->state == JOB_QUEUED && !job->held);
 	sched_tell(sched, &(struct sched_told){.call = SCHED_CALL_ENQUEUE, .job = job, .n = n});
 	if (job->begin_ns > TIME_UNKNOWN)
-		sched_admit_later(sched, &later);
+		later_insert(sched->later, &shape, &waiting, job->begin_ns);
 	else
-		sched_admit(sched, &later.shape, &later.waiting);
+		sched_admit(sched, &shape, &waiting);
 }
 
 void sched_dequeue(struct sched *sched, const struct job *job)
 {
 	struct shape shape = sched_shape(sched, job);
-	struct queue_key key = sched_key(sched, job);
+	struct waiting waiting = waiting_of(sched, job, 1);
 
 	sched_tell(sched, &(struct sched_told){.call = SCHED_CALL_DEQUEUE, .id = job->id});
-	if (queue_remove(sched->queue, &shape, &key)) {
+	if (queue_remove(sched->queue, &shape, &waiting.key))
 		conservative_forget(&sched->conservative, job->id);
-		return;
-	}
-	for (size_t i = 0; i < sched->n_later; i++) {
-		if (sched->later[i].waiting.key.id != job->id)
-			continue;
-		memmove(&sched->later[i], &sched->later[i + 1],
-			(--sched->n_later - i) * sizeof(*sched->later));
-		return;
-	}
+	else
+		later_remove(sched->later, &shape, &waiting);
 }
 
 static struct array_count *find_count(const struct sched *sched, uint64_t array)
@@ -389,7 +368,7 @@ bool sched_is_running(const struct sched *sched, uint64_t job)
 
 int64_t sched_next_wake_ns(const struct sched *sched)
 {
-	int64_t begin_ns = sched->n_later > 0 ? sched->later[0].begin_ns : TIME_NEVER;
+	int64_t begin_ns = later_next_ns(sched->later);
 
 	return begin_ns < sched->wake_ns ? begin_ns : sched->wake_ns;
 }
@@ -409,48 +388,6 @@ void sched_set_head(struct sched *sched, uint64_t job, int64_t start_ns)
 bool sched_backfills(const struct sched *sched)
 {
 	return sched->config.backfill != BACKFILL_NONE;
-}
-
-struct policy_order sched_order(const struct sched *sched, int64_t now_ns)
-{
-	return (struct policy_order){
-		.policy = sched->config.policy,
-		.view = {&sched->config.params, sched->users, now_ns},
-	};
-}
-
-/* One waiting job that others are compared with. */
-struct mark {
-	struct policy_order order;
-	struct shape shape;
-	struct queue_key key;
-};
-
-static bool stands_before(void *ctx, const struct shape *shape, const struct queue_key *key)
-{
-	struct mark *mark = ctx;
-
-	return policy_compare(&mark->order, shape, key, &mark->shape, &mark->key) < 0;
-}
-
-size_t sched_ahead(struct sched *sched, const struct job *job, int64_t now_ns)
-{
-	struct mark mark = {
-		sched_order(sched, now_ns),
-		sched_shape(sched, job),
-		sched_key(sched, job),
-	};
-
-	return queue_count_before(sched->queue, stands_before, &mark);
-}
-
-int sched_compare(struct sched *sched, const struct job *a, const struct job *b, int64_t now_ns)
-{
-	struct policy_order order = sched_order(sched, now_ns);
-	struct shape shape_a = sched_shape(sched, a), shape_b = sched_shape(sched, b);
-	struct queue_key key_a = sched_key(sched, a), key_b = sched_key(sched, b);
-
-	return policy_compare(&order, &shape_a, &key_a, &shape_b, &key_b);
 }
 
 enum sched_bound sched_shape_bound(const struct sched *sched, const struct shape *shape)

@@ -189,18 +189,6 @@ bool sched_backfills(const struct sched *sched);
 /* How long a job is planned with: its limit, or what is predicted; TIME_NEVER. */
 int64_t sched_estimate(const struct job *job);
 
-/* How many jobs go before this waiting one at now_ns. */
-size_t sched_ahead(struct sched *sched, const struct job *job, int64_t now_ns);
-
-/* <0, 0, >0 as waiting job a stands before, with, after b at now_ns. */
-int sched_compare(struct sched *sched, const struct job *a, const struct job *b, int64_t now_ns);
-
-/* Walk all that waits in the order of now_ns; begin_ns: not before, else TIME_UNKNOWN. A non-zero
- * result of `fn` stops the walk and is returned. O(shapes + log n) per entry. */
-typedef int sched_walk_fn(void *ctx, const struct shape *shape, const struct waiting *waiting,
-			  int64_t begin_ns);
-int sched_walk(struct sched *sched, int64_t now_ns, sched_walk_fn *fn, void *ctx);
-
 /* Is this job kept from starting by its user's limits or its array's, whatever is free? */
 enum sched_bound { SCHED_UNBOUND, SCHED_USER_JOBS, SCHED_USER_GPUS, SCHED_ARRAY };
 enum sched_bound sched_bound(const struct sched *sched, const struct job *job);

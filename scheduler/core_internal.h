@@ -7,14 +7,8 @@
 #include "scheduler/candidates.h"
 #include "scheduler/conservative.h"
 #include "scheduler/core.h"
+#include "scheduler/later.h"
 #include "scheduler/plan.h"
-
-/* Jobs whose begin time has not come. */
-struct later {
-	int64_t begin_ns;
-	struct shape shape;
-	struct waiting waiting;
-};
 
 struct array_count;
 
@@ -24,13 +18,12 @@ struct sched {
 	void *observer;		   /* its ctx */
 	struct ledger ledger;
 	struct queue *queue;
+	struct later *later; /* whose begin time has not come */
 	struct runnings *runnings;
 	struct users *users;
 	struct predictor *predictor;
 	struct windows windows;
-	struct array_count *arrays; /* running tasks of arrays that are bound; owned */
-	struct later *later;	    /* owned; ascending begin_ns */
-	size_t n_later, later_capacity;
+	struct array_count *arrays;	  /* running tasks of arrays that are bound; owned */
 	struct candidates candidates;	  /* of a pass; kept for its memory */
 	struct reservation reservation;	  /* of the last pass: EASY and strict order */
 	struct plan plan;		  /* of the last pass: RESERVE */
@@ -50,14 +43,8 @@ struct queue_key sched_key(const struct sched *sched, const struct job *job);
 /* Is this shape kept from starting by a limit, whatever is free? */
 enum sched_bound sched_shape_bound(const struct sched *sched, const struct shape *shape);
 
-/* The order over all shapes at now_ns. */
-struct policy_order sched_order(const struct sched *sched, int64_t now_ns);
-
 /* A job joins the queue. */
 void sched_admit(struct sched *sched, const struct shape *shape, const struct waiting *waiting);
-
-/* The same when its begin time has come. */
-void sched_admit_later(struct sched *sched, const struct later *later);
 
 /* Count a running job in the accounts of its user and its array. */
 void sched_count_running(struct sched *sched, struct running *running);

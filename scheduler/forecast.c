@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "scheduler/core_internal.h"
+#include "scheduler/line.h"
 
 /* The rank is the position in today's order, handed over as the submit time. */
 static int64_t frozen_rank(const struct job *job, int64_t estimate_ns,
@@ -37,17 +38,18 @@ static int copy_entry(void *ctx, const struct shape *shape, const struct waiting
 		      int64_t begin_ns)
 {
 	struct copy *copy = ctx;
-	struct later entry = {.begin_ns = begin_ns, .shape = *shape, .waiting = *waiting};
+	struct shape copied_shape = *shape;
+	struct waiting copied = *waiting;
 
-	entry.shape.length = 0; /* the order is settled: fewer shapes */
-	entry.waiting.key.rank = (int64_t)copy->n_jobs;
-	if (entry.waiting.n > copy->max_jobs - copy->n_jobs)
-		entry.waiting.n = (uint32_t)(copy->max_jobs - copy->n_jobs);
-	copy->n_jobs += entry.waiting.n;
+	copied_shape.length = 0; /* the order is settled: fewer shapes */
+	copied.key.rank = (int64_t)copy->n_jobs;
+	if (copied.n > copy->max_jobs - copy->n_jobs)
+		copied.n = (uint32_t)(copy->max_jobs - copy->n_jobs);
+	copy->n_jobs += copied.n;
 	if (begin_ns != TIME_UNKNOWN)
-		sched_admit_later(copy->sched, &entry);
+		later_insert(copy->sched->later, &copied_shape, &copied, begin_ns);
 	else
-		sched_admit(copy->sched, &entry.shape, &entry.waiting);
+		sched_admit(copy->sched, &copied_shape, &copied);
 	return copy->n_jobs >= copy->max_jobs;
 }
 
@@ -134,7 +136,7 @@ void forecast_make(struct sched *sched, int64_t now_ns, size_t max_jobs,
 			forecast.starts[forecast.n++] =
 				(struct forecast_start){decisions.items[i].job, now_ns};
 		decisions_clear(&decisions);
-		if (queue_count(copy->queue) == 0 && copy->n_later == 0)
+		if (queue_count(copy->queue) == 0 && later_is_empty(copy->later))
 			break;
 		now_ns = next_event(copy, now_ns);
 		end_due(copy, now_ns);

@@ -31,6 +31,8 @@
 #include <stdlib.h>
 
 #include "scheduler/core_internal.h"
+#include "scheduler/line.h"
+#include "scheduler/walk.h"
 
 /* One pass under way. */
 struct pass {
@@ -42,19 +44,10 @@ struct pass {
 	unsigned free_gpus; /* at the last review of the candidates */
 };
 
-/* Move the jobs whose begin time has come into the queue. */
-static void admit_due(struct sched *sched, int64_t now_ns)
+/* Its begin time has come. */
+static void admit(void *ctx, const struct shape *shape, const struct waiting *waiting)
 {
-	size_t due = 0;
-
-	while (due < sched->n_later && sched->later[due].begin_ns <= now_ns) {
-		sched_admit(sched, &sched->later[due].shape, &sched->later[due].waiting);
-		due++;
-	}
-	if (due == 0)
-		return;
-	sched->n_later -= due;
-	memmove(sched->later, sched->later + due, sched->n_later * sizeof(*sched->later));
+	sched_admit(ctx, shape, waiting);
 }
 
 /* Predictions that were outlived move on, so that no job counts as ending for ever. */
@@ -282,11 +275,13 @@ struct first_jobs {
 	struct {
 		struct shape shape;
 		struct queue_key key;
-	} * started; /* owned: to be taken out of the queue after the walk */
+	} * started; /* owned */
 	size_t n_started, capacity;
 };
 
-/* Start one job, or reserve for it. False when neither can be done for it and its like. */
+/* Start one job, or reserve for it. False when neither can be done for it, nor for any other of its
+ * shape: the shape is at a limit, and starts only bring it further; or it does not fit even when
+ * all that runs is over. */
 static bool start_or_reserve(struct first_jobs *first, const struct shape *shape,
 			     const struct waiting *waiting)
 {
@@ -316,17 +311,19 @@ static bool start_or_reserve(struct first_jobs *first, const struct shape *shape
 	return true;
 }
 
-static int look_at_entry(void *ctx, const struct shape *shape, const struct waiting *waiting)
+/* The same for the jobs of an entry. */
+static bool look_at_entry(struct first_jobs *first, const struct shape *shape,
+			  const struct waiting *waiting)
 {
-	struct first_jobs *first = ctx;
-	unsigned wanted = first->pass->sched->config.reservations;
 	struct waiting task = *waiting;
 
-	while (task.n > 0 && first->n_reserved < wanted && start_or_reserve(first, shape, &task)) {
+	while (task.n > 0 && first->n_reserved < first->pass->sched->config.reservations) {
+		if (!start_or_reserve(first, shape, &task))
+			return false;
 		task.key.id++;
 		task.n--;
 	}
-	return first->n_reserved >= wanted;
+	return true;
 }
 
 /* Does the plan leave room now for a job of this user and length? If not, *ret_longest_ns as
@@ -368,21 +365,38 @@ static void fill_gaps(struct pass *pass)
 	}
 }
 
-static void reserve_and_fill(struct pass *pass)
+/* Start or reserve, in order. The queue is walked meanwhile, so who starts leaves it afterwards. */
+static void serve_first(struct pass *pass)
 {
 	struct sched *sched = pass->sched;
 	struct first_jobs first = {.pass = pass};
+	const struct waiting *waiting;
+	const struct shape *shape;
+	struct walk walk;
+
+	walk_init(&walk, sched->queue, policy_compare, &pass->order);
+	while (first.n_reserved < sched->config.reservations &&
+	       (waiting = walk_at(&walk, &shape))) {
+		look_at_entry(&first, shape, waiting);
+		walk_next(&walk);
+	}
+	walk_finish(&walk);
+	for (size_t i = 0; i < first.n_started; i++)
+		queue_pop(sched->queue, queue_find(sched->queue, &first.started[i].shape),
+			  &first.started[i].key);
+	free(first.started);
+}
+
+static void reserve_and_fill(struct pass *pass)
+{
+	struct sched *sched = pass->sched;
 	size_t n;
 	struct running *const *running = runnings_list(sched->runnings, &n);
 
 	sched->head = 0;
 	sched->head_shadow_ns = TIME_UNKNOWN;
 	plan_make(&sched->plan, &sched->ledger, running, n, pass->now_ns);
-	queue_walk(sched->queue, policy_compare, &pass->order, look_at_entry, &first);
-	for (size_t i = 0; i < first.n_started; i++)
-		queue_pop(sched->queue, queue_find(sched->queue, &first.started[i].shape),
-			  &first.started[i].key);
-	free(first.started);
+	serve_first(pass);
 	fill_gaps(pass);
 }
 
@@ -403,7 +417,7 @@ void sched_pass(struct sched *sched, int64_t now_ns, struct decisions *decisions
 	struct pass pass = {sched, now_ns, decisions, sched_order(sched, now_ns)};
 	size_t n_before = decisions->n;
 
-	admit_due(sched, now_ns);
+	later_take_due(sched->later, now_ns, admit, sched);
 	raise_predictions(sched, now_ns);
 	reservation_clear(&sched->reservation);
 	sched->head = 0;

@@ -8,7 +8,7 @@
  * the form of a tree, and with it every result, is a function of its contents alone.
  * [Seidel & Aragon, Randomized Search Trees, Algorithmica 1996] Cost: O(log n) per operation; 64
  * bytes per entry, indices instead of pointers. Deliberately not here: which shape goes first
- * (pass.c). Read next: users.c.
+ * (candidates.c of a pass, walk.c of all). Read next: walk.c.
  */
 #include "scheduler/queue.h"
 
@@ -360,6 +360,25 @@ const struct waiting *queue_first(const struct queue *queue, const struct lot *l
 	return &queue->entries[lot->first].waiting;
 }
 
+const struct waiting *queue_next(const struct queue *queue, const struct lot *lot,
+				 const struct waiting *waiting)
+{
+	const struct waiting *next = NULL;
+	uint32_t at = lot->root;
+
+	while (at != NIL) {
+		const struct entry *entry = &queue->entries[at];
+
+		if (queue_key_compare(&entry->waiting.key, &waiting->key) > 0) {
+			next = &entry->waiting;
+			at = entry->left;
+		} else {
+			at = entry->right;
+		}
+	}
+	return next;
+}
+
 const struct waiting *queue_first_within(const struct queue *queue, const struct lot *lot,
 					 int64_t limit_ns)
 {
@@ -406,55 +425,4 @@ size_t queue_count_before(const struct queue *queue, queue_before_fn *before, vo
 		}
 	}
 	return count;
-}
-
-/* The first entry of a tree that stands after `key`; NIL when there is none. */
-static uint32_t next_after(const struct queue *queue, uint32_t at, const struct queue_key *key)
-{
-	uint32_t next = NIL;
-
-	while (at != NIL) {
-		if (queue_key_compare(&queue->entries[at].waiting.key, key) > 0) {
-			next = at;
-			at = queue->entries[at].left;
-		} else {
-			at = queue->entries[at].right;
-		}
-	}
-	return next;
-}
-
-/* The shape whose entry comes next, by where each has got to; n_lots when all are through. */
-static size_t next_lot(const struct queue *queue, const uint32_t *at, queue_compare_fn *compare,
-		       void *ctx)
-{
-	size_t best = queue->n_lots;
-
-	for (size_t i = 0; i < queue->n_lots; i++)
-		if (at[i] != NIL &&
-		    (best == queue->n_lots ||
-		     compare(ctx, &queue->lots[i]->shape, &queue->entries[at[i]].waiting.key,
-			     &queue->lots[best]->shape, &queue->entries[at[best]].waiting.key) < 0))
-			best = i;
-	return best;
-}
-
-int queue_walk(const struct queue *queue, queue_compare_fn *compare, void *compare_ctx,
-	       int (*fn)(void *ctx, const struct shape *shape, const struct waiting *waiting),
-	       void *ctx)
-{
-	_cleanup_(free_ptr) uint32_t *at = xcalloc(queue->n_lots, sizeof(*at));
-	size_t next;
-
-	for (size_t i = 0; i < queue->n_lots; i++)
-		at[i] = queue->lots[i]->first;
-	while ((next = next_lot(queue, at, compare, compare_ctx)) < queue->n_lots) {
-		const struct waiting *waiting = &queue->entries[at[next]].waiting;
-		int r = fn(ctx, &queue->lots[next]->shape, waiting);
-
-		if (r)
-			return r;
-		at[next] = next_after(queue, queue->lots[next]->root, &waiting->key);
-	}
-	return 0;
 }

@@ -74,6 +74,10 @@ const struct shape *queue_shape(const struct lot *lot);
 /* The first entry of a lot. O(1). */
 const struct waiting *queue_first(const struct queue *queue, const struct lot *lot);
 
+/* The entry after this one of the lot; NULL when it is the last. O(log n). */
+const struct waiting *queue_next(const struct queue *queue, const struct lot *lot,
+				 const struct waiting *waiting);
+
 /* The first entry of a lot with an estimate of at most limit_ns < TIME_NEVER; NULL when there is
  * none. O(log n). */
 const struct waiting *queue_first_within(const struct queue *queue, const struct lot *lot,
@@ -95,13 +99,3 @@ typedef bool queue_before_fn(void *ctx, const struct shape *shape, const struct 
 
 /* How many jobs go before it, over all shapes. O(shapes x log n). */
 size_t queue_count_before(const struct queue *queue, queue_before_fn *before, void *ctx);
-
-/* <0, 0, >0 as the first stands before, at, after the second: an order over all shapes. */
-typedef int queue_compare_fn(void *ctx, const struct shape *shape_a, const struct queue_key *a,
-			     const struct shape *shape_b, const struct queue_key *b);
-
-/* Walk all entries in that order; a non-zero result of `fn` stops the walk and is returned.
- * O(shapes + log n) per entry. */
-int queue_walk(const struct queue *queue, queue_compare_fn *compare, void *compare_ctx,
-	       int (*fn)(void *ctx, const struct shape *shape, const struct waiting *waiting),
-	       void *ctx);

@@ -13,6 +13,8 @@
 
 #include "common/duration.h"
 #include "scheduler/core_internal.h"
+#include "scheduler/line.h"
+#include "scheduler/walk.h"
 
 static const char *const code_names[WHY_CODE_COUNT] = {
 	[WHY_NOT_WAITING] = "none",
@@ -135,17 +137,9 @@ void sched_why(struct sched *sched, const struct job *job, int64_t now_ns, struc
 	*ret_why = why;
 }
 
-struct first {
-	struct sched *sched;
-	int64_t now_ns;
-	struct why *whys;
-	size_t n, max;
-};
-
 /* An entry of the queue is as much of a job as the scheduler keeps: enough to find it again. */
-static int explain_entry(void *ctx, const struct shape *shape, const struct waiting *waiting)
+static struct job job_of(const struct shape *shape, const struct waiting *waiting)
 {
-	struct first *first = ctx;
 	struct job job;
 
 	job_init(&job);
@@ -157,17 +151,26 @@ static int explain_entry(void *ctx, const struct shape *shape, const struct wait
 	job.request = shape->request;
 	job.submit_ns = waiting->key.submit_ns;
 	job.limit_ns = waiting->estimate_ns < TIME_NEVER ? waiting->estimate_ns : 0;
-	sched_why(first->sched, &job, first->now_ns, &first->whys[first->n++]);
-	return first->n == first->max;
+	return job;
 }
 
 size_t sched_why_first(struct sched *sched, int64_t now_ns, size_t max, struct why *ret_whys)
 {
-	struct first first = {sched, now_ns, ret_whys, 0, max};
 	struct policy_order order = sched_order(sched, now_ns);
+	const struct waiting *waiting;
+	const struct shape *shape;
+	struct walk walk;
+	size_t n = 0;
 
-	queue_walk(sched->queue, policy_compare, &order, explain_entry, &first);
-	return first.n;
+	walk_init(&walk, sched->queue, policy_compare, &order);
+	while (n < max && (waiting = walk_at(&walk, &shape))) {
+		struct job job = job_of(shape, waiting);
+
+		sched_why(sched, &job, now_ns, &ret_whys[n++]);
+		walk_next(&walk);
+	}
+	walk_finish(&walk);
+	return n;
 }
 
 void sched_advise(struct sched *sched, const struct job *job, int64_t now_ns, struct why *why)
@@ -477,30 +480,40 @@ struct ahead {
 	uint64_t endless; /* the last looked at that nobody knows the end of; 0: none */
 };
 
-static int add_ahead(void *ctx, const struct shape *shape, const struct waiting *waiting)
+static void add_ahead(struct ahead *ahead, const struct waiting *waiting)
 {
-	struct ahead *ahead = ctx;
 	uint64_t n = waiting->n < ahead->left ? waiting->n : ahead->left;
 
-	(void)shape;
 	name_jobs(&ahead->names, waiting->key.id, n);
 	ahead->left -= n;
 	if (waiting->estimate_ns == TIME_NEVER)
 		ahead->endless = waiting->key.id;
+}
+
+static bool knows_enough(const struct ahead *ahead)
+{
 	return ahead->left == 0 || (!ahead->all && ahead->names.n_named == NAMED_MAX);
 }
 
 static void find_ahead(const struct teller *teller, struct ahead *ret_ahead)
 {
 	struct policy_order order = sched_order(teller->sched, teller->now_ns);
-
-	*ret_ahead = (struct ahead){
+	struct ahead ahead = {
 		.names.n = teller->why->ahead,
 		.all = !teller->why->not_estimated,
 		.left = teller->why->ahead,
 	};
-	if (teller->why->ahead > 0)
-		queue_walk(teller->sched->queue, policy_compare, &order, add_ahead, ret_ahead);
+	const struct waiting *waiting;
+	const struct shape *shape;
+	struct walk walk;
+
+	walk_init(&walk, teller->sched->queue, policy_compare, &order);
+	while (!knows_enough(&ahead) && (waiting = walk_at(&walk, &shape))) {
+		add_ahead(&ahead, waiting);
+		walk_next(&walk);
+	}
+	walk_finish(&walk);
+	*ret_ahead = ahead;
 }
 
 static void tell_ahead(const struct teller *teller, const struct names *names)

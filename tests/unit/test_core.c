@@ -394,20 +394,6 @@ static void test_dgx1v_gets_pairs_and_quads(void **state)
 	finish(&f);
 }
 
-static void test_ahead_counts_those_that_go_first(void **state)
-{
-	struct job job = cluster_job(9, 1, S(1), 0);
-	struct fixture f;
-
-	(void)state;
-	open_node(&f, 1, &policy_priority, BACKFILL_EASY);
-	submit(&f, 1, 1, 1, 0);
-	submit(&f, 2, 2, 0, 0);
-	submit(&f, 3, 1, -1, 0);
-	assert_int_equal(sched_ahead(f.sched, &job, f.now_ns), 2);
-	finish(&f);
-}
-
 struct impossible {
 	struct request request;
 	const char *sentence; /* NULL: possible */
@@ -513,7 +499,6 @@ int main(void)
 		cmocka_unit_test(test_adopt_and_release),
 		cmocka_unit_test(test_adopted_jobs_are_charged_for_what_they_hold),
 		cmocka_unit_test(test_dgx1v_gets_pairs_and_quads),
-		cmocka_unit_test(test_ahead_counts_those_that_go_first),
 		cmocka_unit_test(test_impossible_requests_on_one_node),
 		cmocka_unit_test(test_impossible_requests_on_several_nodes),
 	};
