@@ -169,7 +169,8 @@ bool sched_is_running(const struct sched *sched, uint64_t job);
  * Decide what starts at now_ns. Appends to *decisions in order; each job that starts is moved from
  * the queue to the running ones and its resources are booked. The cost depends on the number of
  * shapes and of running jobs, not on how many wait: O((1 + starts) x shapes x log n + running), and
- * a placement for each start and for each shape that seems to fit. BACKFILL_CONSERVATIVE is the
+ * a placement for each start and for each shape that seems to fit; with BACKFILL_RESERVE a search
+ * of the plan (plan.h) instead, and one for each reservation. BACKFILL_CONSERVATIVE is the
  * exception: O(waiting x steps) when a job ends early.
  */
 void sched_pass(struct sched *sched, int64_t now_ns, struct decisions *decisions);

@@ -375,11 +375,11 @@ static void serve_first(struct pass *pass)
 	struct walk walk;
 
 	walk_init(&walk, sched->queue, policy_compare, &pass->order);
-	while (first.n_reserved < sched->config.reservations &&
-	       (waiting = walk_at(&walk, &shape))) {
-		look_at_entry(&first, shape, waiting);
-		walk_next(&walk);
-	}
+	while (first.n_reserved < sched->config.reservations && (waiting = walk_at(&walk, &shape)))
+		if (look_at_entry(&first, shape, waiting))
+			walk_next(&walk);
+		else
+			walk_drop_shape(&walk);
 	walk_finish(&walk);
 	for (size_t i = 0; i < first.n_started; i++)
 		queue_pop(sched->queue, queue_find(sched->queue, &first.started[i].shape),

@@ -372,6 +372,44 @@ static void test_a_limit_beyond_all_time(void **state)
 	}
 }
 
+static unsigned n_scores;
+
+static double counting_score(const struct policy_view *view, const struct shape *shape,
+			     const struct queue_key *key)
+{
+	(void)view;
+	(void)key;
+	n_scores++;
+	return shape->user;
+}
+
+/* Reservations that nobody may have do not make a pass look at all who wait. */
+static void test_who_is_at_a_limit_is_asked_once(void **state)
+{
+	struct policy counting = policy_fair;
+	struct fixture f;
+
+	(void)state;
+	counting.score = counting_score;
+	open_with(&f, &(struct sched_config){
+			      .policy = &counting,
+			      .backfill = BACKFILL_RESERVE,
+			      .reservations = 3,
+			      .user_limits.max_gpus = 1,
+		      });
+	cluster_add(sched_ledger(f.sched), 4, 16, 0, NULL);
+	for (uint64_t id = 1; id <= 1000; id++) {
+		struct job job = cluster_job(id, 1, S(1), 0);
+
+		job.uid = (uint32_t)(id % 2);
+		sched_enqueue(f.sched, &job, 1);
+	}
+	expect_at(&f, 1, "2 1");
+	assert_in_range(n_scores, 1, 100);
+	expect_head(&f, 0, 0);
+	finish(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -389,6 +427,7 @@ int main(void)
 		cmocka_unit_test(test_the_second_reservation_holds),
 		cmocka_unit_test(test_there_are_no_more_reservations),
 		cmocka_unit_test(test_a_limit_beyond_all_time),
+		cmocka_unit_test(test_who_is_at_a_limit_is_asked_once),
 	};
 
 	return cmocka_run_group_tests_name("pass", tests, NULL, NULL);
