@@ -184,20 +184,15 @@ static bool waits(const struct source *source)
 	return source->view->record && source->row->job.state == JOB_QUEUED;
 }
 
-/* The forecast is not made for a job that it cannot hold: a submit behind many others is no dearer
- * than one into an empty queue. */
 static json_t *make_start_estimated(const struct source *source)
 {
-	struct daemon *daemon = source->view->daemon;
 	const struct job *job;
 
 	if (!waits(source))
 		return json_null();
 	job = &source->view->record->job;
-	if (!job_is_eligible(job) ||
-	    sched_ahead(daemon->sched, job, clock_wall_ns()) >= TURN_FORECAST_JOBS)
-		return json_null();
-	return time_ms(forecast_start_ns(turn_forecast(daemon), job->id));
+	return job_is_eligible(job) ? time_ms(turn_start_ns(source->view->daemon, job))
+				    : json_null();
 }
 
 static json_t *make_reason(const struct source *source)

@@ -39,7 +39,8 @@ struct turn {
 	size_t n_settled, settled_capacity;
 	struct forecast forecast;
 	bool forecast_is_stale;
-	int64_t forecast_ns; /* when it was made */
+	bool forecast_is_wanted; /* somebody has asked since it became stale */
+	int64_t forecast_ns;	 /* when it was made */
 	bool want_pass;
 	uv_prepare_t prepare;
 	uv_check_t check;
@@ -382,6 +383,7 @@ static void decide(struct daemon *daemon)
 	sched_pass(daemon->sched, now_ns, &decisions);
 	histogram_add(&daemon->metrics.pass, histogram_bounds_work, seconds_since(began_ns));
 	daemon->turn->forecast_is_stale = true;
+	daemon->turn->forecast_is_wanted = false;
 	for (size_t i = 0; i < decisions.n; i++)
 		if (decisions.items[i].kind == DECISION_START)
 			place(daemon, &decisions.items[i], now_ns);
@@ -393,18 +395,39 @@ static void decide(struct daemon *daemon)
 /* Jobs that outlive what was planned move a forecast although nothing happens. */
 #define FORECAST_KEPT_NS (10 * NS_PER_S)
 
+static bool has_forecast(const struct turn *turn, int64_t now_ns)
+{
+	return !turn->forecast_is_stale && now_ns - turn->forecast_ns <= FORECAST_KEPT_NS;
+}
+
 const struct forecast *turn_forecast(struct daemon *daemon)
 {
 	struct turn *turn = daemon->turn;
 	int64_t now_ns = clock_wall_ns();
 
-	if (turn->forecast_is_stale || now_ns - turn->forecast_ns > FORECAST_KEPT_NS) {
+	if (!has_forecast(turn, now_ns)) {
 		forecast_finish(&turn->forecast);
 		forecast_make(daemon->sched, now_ns, TURN_FORECAST_JOBS, &turn->forecast);
 		turn->forecast_is_stale = false;
 		turn->forecast_ns = now_ns;
 	}
 	return &turn->forecast;
+}
+
+/* A forecast costs as much as some places in line with many shapes. So for one job it is made only
+ * if it can hold that job, and a submit behind many others is no dearer than one into an empty
+ * queue; but a list of thousands does not ask for the place of each. */
+int64_t turn_start_ns(struct daemon *daemon, const struct job *job)
+{
+	struct turn *turn = daemon->turn;
+	int64_t now_ns = clock_wall_ns();
+	bool is_first = !turn->forecast_is_wanted;
+
+	turn->forecast_is_wanted = true;
+	if (is_first && !has_forecast(turn, now_ns) &&
+	    sched_ahead(daemon->sched, job, now_ns) >= TURN_FORECAST_JOBS)
+		return TIME_UNKNOWN;
+	return forecast_start_ns(turn_forecast(daemon), job->id);
 }
 
 /* Sort the changed jobs into new and known ones. */

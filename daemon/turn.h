@@ -42,6 +42,9 @@ void turn_settle(struct daemon *daemon, uint64_t job);
 /* When the first jobs in the queue will start, as of the last pass. Made when first asked for. */
 const struct forecast *turn_forecast(struct daemon *daemon);
 
+/* The start of this waiting job by that forecast; TIME_UNKNOWN when it is not foretold. */
+int64_t turn_start_ns(struct daemon *daemon, const struct job *job);
+
 /*
  * A waiting job asks for something else from now on: `changed` has the new request, priority,
  * requeue, retries, begin, limit and what it depends on; name and spec (JSON) are copied. The

@@ -130,8 +130,6 @@ void sched_why(struct sched *sched, const struct job *job, int64_t now_ns, struc
 	why.head = sched_head(sched, &shadow_ns);
 	why.code = find_code(sched, job, now_ns, why.head, why.bound);
 	look_at_nodes(sched_ledger(sched), &why);
-	if (is_in_order(why.code))
-		why.ahead = sched_ahead(sched, job, now_ns);
 	if (why.head == job->id && shadow_ns < TIME_NEVER)
 		why.start_ns = shadow_ns;
 	*ret_why = why;
@@ -178,6 +176,8 @@ void sched_advise(struct sched *sched, const struct job *job, int64_t now_ns, st
 	int64_t estimate_ns = sched_estimate(job), longest_ns;
 	struct request fewer = job->request;
 
+	if (is_in_order(why->code))
+		why->ahead = sched_ahead(sched, job, now_ns);
 	if (why->code != WHY_RESOURCES && why->code != WHY_ORDER && why->code != WHY_WINDOW)
 		return;
 	if (why->head != job->id &&

@@ -45,24 +45,26 @@ struct why {
 	uint64_t gpus_missing;	/* slots there that match but are not free */
 	uint32_t cpus_free;
 	uint64_t mem_free;
-	size_t ahead;	     /* waiting jobs that go first */
+	size_t ahead;	     /* by sched_advise(): waiting jobs that go first */
 	uint64_t head;	     /* the job that holds the reservation; 0: none */
 	int64_t begin_ns;    /* WHY_BEGIN */
 	int64_t start_ns;    /* estimated start; TIME_UNKNOWN */
 	bool not_estimated;  /* for the caller to set: it stands too far back for an estimate */
 	uint32_t preempted;  /* how often it has made room for others */
-	uint32_t fewer_gpus; /* with so many it would start now; 0: no number helps */
+	uint32_t fewer_gpus; /* the same: with so many it would start now; 0: no number helps */
 	int64_t shorter_ns;  /* with a time limit of so much it would start now; 0: none helps */
 };
 
-/* Explain one job in a few words: enough for why_summary(). O(shapes x log n + nodes x GPUs). */
+/* Explain one job in a few words: enough for why_summary(), and cheap enough for each of a list.
+ * O(running + nodes x GPUs). */
 void sched_why(struct sched *sched, const struct job *job, int64_t now_ns, struct why *ret_why);
 
 /* The same of the first `max` entries of the queue, in order (of several jobs that are alike, the
  * first stands for all). Returns how many there are. */
 size_t sched_why_first(struct sched *sched, int64_t now_ns, size_t max, struct why *ret_whys);
 
-/* Find out besides what would help: fewer GPUs, a shorter limit. O(GPUs) placements more. */
+/* Find out besides how many go first, and what would help: fewer GPUs, a shorter limit. With that
+ * there is enough for why_sentences(). O(shapes x log n), and O(GPUs) placements more. */
 void sched_advise(struct sched *sched, const struct job *job, int64_t now_ns, struct why *why);
 
 /* A few words for a list: "needs 4 GPUs, 3 free". */

@@ -260,6 +260,20 @@ def test_starts_are_foretold(tgpu_factory):
     assert "starts in about " in tgpu.cli("why", str(second)).stdout
 
 
+def test_the_first_200_starts_are_foretold_whoever_asks(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    tgpu.submit("--gpus", "1", "--time", "1h", "--", "sleep", "1000")
+    indices = ",".join(str(i) for i in range(1, 500, 2))  # every second one: each a record of its own
+    first = tgpu.submit("--gpus", "1", "--time", "1m", "--array", indices, "--", "true")
+    assert tgpu.job(first + 249)["start_ms_estimated"] is None
+    assert tgpu.job(first)["start_ms_estimated"] is not None
+    for order in ("queue", "newest"):
+        tgpu.submit("--gpus", "1", "--hold", "--", "true")
+        _, answer = tgpu.api("GET", f"/v1/jobs?state=queued&order={order}&fields=id,start_ms_estimated")
+        known = [job["id"] for job in answer["jobs"] if job["start_ms_estimated"] is not None]
+        assert sorted(known) == list(range(first, first + 200))
+
+
 def test_a_restart_knows_how_long_running_jobs_will_take(tgpu_factory):
     tgpu = tgpu_factory(gpus="simulated:1")
     taught = tgpu.submit("--gpus", "1", "--name", "known", "--", "true")

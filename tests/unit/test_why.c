@@ -194,6 +194,42 @@ static void test_a_gang_and_an_empty_cluster(void **state)
 	sched_destroy(empty);
 }
 
+static unsigned n_scores;
+
+static double counting_score(const struct policy_view *view, const struct shape *shape,
+			     const struct queue_key *key)
+{
+	(void)view;
+	(void)key;
+	n_scores++;
+	return shape->user;
+}
+
+/* A list gives a few words about each job: they must not cost a look at all shapes. */
+static void test_a_few_words_compare_with_nobody(void **state)
+{
+	struct job job = cluster_job(1, 1, S(1), 0);
+	struct policy counting = policy_fair;
+	struct sched *sched;
+	struct why why;
+
+	(void)state;
+	counting.score = counting_score;
+	sched = sched_create(&(struct sched_config){.policy = &counting});
+	cluster_add(sched_ledger(sched), 1, 8, 0, NULL);
+	for (job.id = 1; job.id <= 100; job.id++) {
+		job.uid = (uint32_t)job.id;
+		sched_enqueue(sched, &job, 1);
+	}
+	job.uid = 50;
+	sched_why(sched, &job, S(1), &why);
+	assert_int_equal(n_scores, 0);
+	sched_advise(sched, &job, S(1), &why);
+	assert_int_equal(why.ahead, 50);
+	assert_true(n_scores > 0);
+	sched_destroy(sched);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -203,6 +239,7 @@ int main(void)
 		cmocka_unit_test(test_unavailable_gpus_are_named),
 		cmocka_unit_test(test_cpus_memory_and_types),
 		cmocka_unit_test(test_a_gang_and_an_empty_cluster),
+		cmocka_unit_test(test_a_few_words_compare_with_nobody),
 	};
 
 	return cmocka_run_group_tests_name("why", tests, NULL, NULL);
