@@ -434,6 +434,9 @@ void sched_pass(struct sched *sched, int64_t now_ns, struct decisions *decisions
 				  .decisions = decisions->n ? &decisions->items[n_before] : NULL,
 				  .n_decisions = decisions->n - n_before,
 			  });
+#ifdef CHECK_INVARIANTS
+	sched_check_invariants(sched);
+#endif
 }
 
 /*
