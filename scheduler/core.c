@@ -361,11 +361,6 @@ void sched_leave(struct sched *sched, uint64_t job, int64_t now_ns)
 	}
 }
 
-bool sched_is_running(const struct sched *sched, uint64_t job)
-{
-	return runnings_find(sched->runnings, job);
-}
-
 int64_t sched_next_wake_ns(const struct sched *sched)
 {
 	int64_t begin_ns = later_next_ns(sched->later);

@@ -118,7 +118,7 @@ void sched_observe(struct sched *sched, sched_observe_fn *observe, void *ctx);
 /* A user's job that was over before this process began: see users_charge(). */
 void sched_charge(struct sched *sched, const struct sched_charge *charge);
 
-/* Who is due how much (users_set_weight); for reading besides. Owned by the scheduler. */
+/* Who has used how much; for reading. Owned by the scheduler. */
 struct users *sched_users(struct sched *sched);
 
 /* What is known of run times: feed it with history. Owned by the scheduler, which asks nothing of
@@ -162,9 +162,6 @@ void sched_release(struct sched *sched, uint64_t job, int64_t now_ns);
 /* A running job was told to end: it will be gone, as is planned, a grace from now. */
 void sched_leave(struct sched *sched, uint64_t job, int64_t now_ns);
 
-/* Is this job among the running ones? */
-bool sched_is_running(const struct sched *sched, uint64_t job);
-
 /*
  * Decide what starts at now_ns. Appends to *decisions in order; each job that starts is moved from
  * the queue to the running ones and its resources are booked. The cost depends on the number of
@@ -205,5 +202,6 @@ struct running *const *sched_running(const struct sched *sched, size_t *ret_n);
 
 const struct sched_config *sched_config(const struct sched *sched);
 
-/* assert(): the ledger holds exactly the running jobs' allocations. O(running x nodes). */
+/* assert(): the ledger holds exactly the running jobs' allocations. O(running x nodes). Each pass
+ * ends with it in builds for debugging and with sanitizers; tests ask in all. */
 void sched_check_invariants(const struct sched *sched);

@@ -47,7 +47,7 @@ extern const struct policy policy_fifo;
 /* Larger priority first, but waiting counts: one point of priority is worth point_ns of waiting. */
 extern const struct policy policy_priority;
 
-/* Whoever has used least of what is due to them goes first; their own jobs by priority. */
+/* Whoever has used least goes first; their own jobs by priority. */
 extern const struct policy policy_fair;
 
 /* The least predicted service first, but waiting makes a job smaller, and none waits longer than

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fair share: whoever has used least of what is due to them goes first.
+ * Fair share: whoever has used least goes first, for all are due the same.
  *
- * A user's use fades with a half-life and is divided by their weight (users.h). All fade at one
- * pace, so between starts and ends the order of two users changes only as their running jobs are
- * charged. Among the jobs of one user their own priorities decide, then submit time. Starvation:
- * users who wait use nothing, so they rise until they are first; a large job that is first holds
- * the backfill reservation like under any policy. [Kay & Lauder, A Fair Share Scheduler, CACM 1988]
+ * A user's use fades with a half-life (users.h). All fade at one pace, so between starts and ends
+ * the order of two users changes only as their running jobs are charged. Among the jobs of one user
+ * their own priorities decide, then submit time. Starvation: users who wait use nothing, so they
+ * rise until they are first; a large job that is first holds the backfill reservation like under
+ * any policy. [Kay & Lauder, A Fair Share Scheduler, CACM 1988]
  */
 #include "scheduler/policy.h"
 

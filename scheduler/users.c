@@ -6,8 +6,8 @@
  * between two settlements the rate is constant, so the decayed integral has a closed form and no
  * tick is needed. To read it changes nothing, not even a rounding: how often somebody asks never
  * decides between two users who are even. Time that goes back (a wall clock that was set) charges
- * nothing. Deliberately not here: accounts above users (groups, projects). Cost: O(1) each, one
- * hash look-up. Read next: predict.c.
+ * nothing. Deliberately not here: accounts above users (groups, projects), and weights: all are due
+ * the same. Cost: O(1) each, one hash look-up. Read next: predict.c.
  */
 #include "scheduler/users.h"
 
@@ -20,9 +20,8 @@
 struct user {
 	uint32_t uid;
 	uint32_t jobs, gpus; /* running */
-	double weight;
-	double rate;  /* sum of the shares of running jobs */
-	double usage; /* share-seconds at as_of_ns */
+	double rate;	     /* sum of the shares of running jobs */
+	double usage;	     /* share-seconds at as_of_ns */
 	int64_t as_of_ns;
 	double read; /* what was read last, of read_ns: a pass reads it many times */
 	int64_t read_ns;
@@ -73,7 +72,6 @@ static struct user *find_or_add(struct users *users, uint32_t uid)
 		return user;
 	user = xcalloc(1, sizeof(*user));
 	user->uid = uid;
-	user->weight = 1;
 	user->read_ns = TIME_NEVER;
 	HASH_ADD(hh, users->by_uid, uid, sizeof(user->uid), user);
 	return user;
@@ -111,12 +109,6 @@ static void settle(const struct users *users, struct user *user, int64_t now_ns)
 	if (now_ns > user->as_of_ns)
 		user->as_of_ns = now_ns;
 	user->read_ns = TIME_NEVER;
-}
-
-void users_set_weight(struct users *users, uint32_t uid, double weight)
-{
-	assert(weight > 0);
-	find_or_add(users, uid)->weight = weight;
 }
 
 void users_take(struct users *users, uint32_t uid, uint32_t gpus, double share, int64_t now_ns)
@@ -162,7 +154,7 @@ double users_usage(struct users *users, uint32_t uid, int64_t now_ns)
 		user->read = usage_at(users, user, now_ns);
 		user->read_ns = now_ns;
 	}
-	return user->read / user->weight;
+	return user->read;
 }
 
 uint32_t users_jobs(const struct users *users, uint32_t uid)

@@ -17,9 +17,6 @@ struct users;
 struct users *users_create(int64_t half_life_ns);
 void users_destroy(struct users *users);
 
-/* Of what there is to share, this user is due `weight` parts; 1 unless said otherwise. > 0. */
-void users_set_weight(struct users *users, uint32_t uid, double weight);
-
 /* A job of this user starts at now_ns, or one is over: its GPUs and its dominant share (0..1). */
 void users_take(struct users *users, uint32_t uid, uint32_t gpus, double share, int64_t now_ns);
 void users_give(struct users *users, uint32_t uid, uint32_t gpus, double share, int64_t now_ns);
@@ -29,7 +26,7 @@ void users_give(struct users *users, uint32_t uid, uint32_t gpus, double share, 
 void users_charge(struct users *users, uint32_t uid, double share, int64_t start_ns,
 		  int64_t end_ns);
 
-/* Share-seconds used up to now_ns, faded, per part due. O(1). */
+/* Share-seconds used up to now_ns, faded. O(1). */
 double users_usage(struct users *users, uint32_t uid, int64_t now_ns);
 
 /* What this user has running. */

@@ -50,7 +50,6 @@ void check_usage(struct run *run)
 		for (unsigned i = 0; i < run->n_pieces; i++)
 			if (run->pieces[i].user == user)
 				want += worth(&run->pieces[i], run->now, run->test_case->half_life);
-		want /= 1 + user;
 		if (run->naive.policy != NAIVE_FAIR && !limits->max_jobs && !limits->max_gpus)
 			want = 0; /* nobody keeps account */
 		if (fabs(*usage - want) > 1e-9 * want + 1e-18)

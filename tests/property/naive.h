@@ -82,7 +82,7 @@ struct naive {
 	bool shortest_passes;
 	int64_t point, tau, cap;
 	struct user_limits limits;
-	double usage[NAIVE_USERS]; /* per part due, now */
+	double usage[NAIVE_USERS]; /* now */
 	/* What the last pass found. */
 	const struct naive_job *head;
 	int64_t shadow;

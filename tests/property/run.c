@@ -49,8 +49,6 @@ static void run_init(struct run *run, const struct test_case *test_case, bool di
 	run->sched = sched_create(&config);
 	run->type_ids[1] = ledger_intern_type(sched_ledger(run->sched), "type1");
 	run->type_ids[2] = ledger_intern_type(sched_ledger(run->sched), "type2");
-	for (uint32_t user = 0; user < NAIVE_USERS; user++)
-		users_set_weight(sched_users(run->sched), user, 1 + user);
 	for (uint32_t n = 0; n < run->naive.n_nodes; n++) {
 		ledger_add_node(sched_ledger(run->sched), "node", run->naive.nodes[n].cpus, 0);
 		tell_node(run, n);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* scheduler/users.h: the closed form against small steps, history in any order, weights, counts. */
+/* scheduler/users.h: the closed form against small steps, history in any order, counts. */
 #include <math.h>
 
 #include "cluster.h"
@@ -118,19 +118,6 @@ static void test_history_in_any_order(void **state)
 	}
 }
 
-static void test_weights_divide(void **state)
-{
-	struct users *users = users_create(0);
-
-	(void)state;
-	users_set_weight(users, 2, 4);
-	users_charge(users, 1, 1, S(0), S(8));
-	users_charge(users, 2, 1, S(0), S(8));
-	expect_near(users_usage(users, 1, S(8)), 8, 1e-12);
-	expect_near(users_usage(users, 2, S(8)), 2, 1e-12);
-	users_destroy(users);
-}
-
 static void test_a_clock_that_is_set_back_charges_nothing(void **state)
 {
 	struct users *users = users_create(S(HALF_LIFE_S));
@@ -178,7 +165,6 @@ int main(void)
 		cmocka_unit_test(test_half_is_left_after_a_half_life),
 		cmocka_unit_test(test_nothing_fades_without_a_half_life),
 		cmocka_unit_test(test_history_in_any_order),
-		cmocka_unit_test(test_weights_divide),
 		cmocka_unit_test(test_a_clock_that_is_set_back_charges_nothing),
 		cmocka_unit_test(test_counts),
 	};
