@@ -278,8 +278,6 @@ static void fold_loss(struct attempt *attempt)
 	}
 	if (ran && attempt->cgroup)
 		cgroup_leaf_remove(attempt->cgroup);
-	else if (!ran && attempt->daemon->cgroup)
-		cgroup_leaf_remove_of(attempt->daemon->cgroup, attempt->job, attempt->number);
 	end.type = job_end_event(&record->job, JOB_CAUSE_RUNNER_LOST, -1, &end.cause);
 	if (!ran && end.type == JOB_EVENT_FAIL && record->job.attempt < JOB_ATTEMPTS_MAX)
 		end.type = JOB_EVENT_REQUEUE; /* nothing ran, so running it is no second time */

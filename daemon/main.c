@@ -314,6 +314,7 @@ static void tear_down(struct daemon *daemon)
 	trace_destroy(daemon);
 	sched_destroy(daemon->sched);
 	store_close(daemon->store);
+	recover_sweep_groups(daemon);
 	if (daemon->cgroup)
 		cgroup_base_remove(daemon->cgroup);
 	free(daemon->cgroup);

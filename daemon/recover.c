@@ -31,6 +31,7 @@
 #include "daemon/machine.h"
 #include "daemon/turn.h"
 #include "daemon/window.h"
+#include "runner/cgroup.h"
 
 static void fold_reboot(struct daemon *daemon, struct record *record)
 {
@@ -142,6 +143,20 @@ static void sweep_directories(struct daemon *daemon)
 		closedir(dir);
 }
 
+/* A runner on its way out may be at it too: that harms nobody. */
+static bool is_over(void *ctx, uint64_t job, uint32_t attempt)
+{
+	_cleanup_(free_ptr) char *dir = attempt_dir(ctx, job, attempt);
+
+	return !attempt_lock_is_held(dir);
+}
+
+void recover_sweep_groups(struct daemon *daemon)
+{
+	if (daemon->cgroup)
+		cgroup_base_sweep(daemon->cgroup, is_over, daemon);
+}
+
 int recover_load(struct daemon *daemon, struct err *err)
 {
 	struct store_filter filter = {.active_only = true, .uid = -1, .with_spec = true};
@@ -167,6 +182,7 @@ int recover_load(struct daemon *daemon, struct err *err)
 			requeue_loaded(daemon, record);
 	}
 	sweep_directories(daemon);
+	recover_sweep_groups(daemon);
 	turn_want_pass(daemon);
 	return 0;
 }

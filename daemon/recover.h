@@ -6,3 +6,6 @@
 
 /* Call once, before the loop runs. 0, or -errno with a sentence. */
 int recover_load(struct daemon *daemon, struct err *err);
+
+/* Remove the cgroups that runners have left who were killed before they could. */
+void recover_sweep_groups(struct daemon *daemon);

@@ -156,17 +156,13 @@ void cgroup_base_remove(const char *base)
 	rmdir(base);
 }
 
-static char *leaf_name(const char *base, uint64_t job, uint32_t attempt, int try)
-{
-	return xasprintf("%s/%" PRIu64 ".%" PRIu32 ".%d", base, job, attempt, try);
-}
-
 char *cgroup_leaf_create(const char *base, uint64_t job, uint32_t attempt, uint64_t mem_bytes)
 {
 	char limit[32];
 
 	for (int i = 0; i < LEAF_TRIES; i++) {
-		_cleanup_(free_ptr) char *leaf = leaf_name(base, job, attempt, i);
+		_cleanup_(free_ptr) char *leaf =
+			xasprintf("%s/%" PRIu64 ".%" PRIu32 ".%d", base, job, attempt, i);
 
 		if (mkdir(leaf, 0755) < 0) {
 			if (errno == EEXIST)
@@ -257,15 +253,25 @@ int cgroup_leaf_remove(const char *leaf)
 	return rmdir(leaf) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-void cgroup_leaf_remove_of(const char *base, uint64_t job, uint32_t attempt)
+void cgroup_base_sweep(const char *base, bool (*is_over)(void *ctx, uint64_t job, uint32_t attempt),
+		       void *ctx)
 {
-	int r = 0;
+	DIR *dir = opendir(base);
+	const struct dirent *entry;
 
-	for (int i = 0; i < LEAF_TRIES && r == 0; i++) {
-		_cleanup_(free_ptr) char *leaf = leaf_name(base, job, attempt, i);
+	while (dir && (entry = readdir(dir))) {
+		_cleanup_(free_ptr) char *leaf = xasprintf("%s/%s", base, entry->d_name);
+		uint64_t job;
+		uint32_t attempt;
+		int end = 0;
 
-		r = access(leaf, F_OK) < 0 ? -errno : cgroup_leaf_remove(leaf);
+		if (sscanf(entry->d_name, "%" SCNu64 ".%" SCNu32 ".%*d%n", &job, &attempt, &end) ==
+			    2 &&
+		    end > 0 && !entry->d_name[end] && is_over(ctx, job, attempt))
+			(void)cgroup_leaf_remove(leaf);
 	}
+	if (dir)
+		closedir(dir);
 }
 
 void cgroup_leaf_usage(const char *leaf, struct cgroup_usage *ret_usage)

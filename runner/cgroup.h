@@ -38,8 +38,10 @@ bool cgroup_leaf_is_populated(const char *leaf);
 /* Remove the leaf, and groups the job made in it. Retries are the caller's: 0 or -errno. */
 int cgroup_leaf_remove(const char *leaf);
 
-/* The same for the leaf of an attempt whose runner died before it could say which that is. */
-void cgroup_leaf_remove_of(const char *base, uint64_t job, uint32_t attempt);
+/* Remove the empty leaves in a base of attempts that are over: of runners that were killed before
+ * they could do so. */
+void cgroup_base_sweep(const char *base, bool (*is_over)(void *ctx, uint64_t job, uint32_t attempt),
+		       void *ctx);
 
 /* What the leaf has used; -1 where it cannot tell. */
 struct cgroup_usage {
