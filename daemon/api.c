@@ -34,6 +34,15 @@ int api_ok(struct request_context *request, int status, json_t *reply)
 	return 0;
 }
 
+bool api_store_failed(struct request_context *request, int r, const struct err *err)
+{
+	if (r >= 0)
+		return false;
+	trouble_reading(request->daemon, err);
+	http_fail(request, 500, "%s", trouble_text(err));
+	return true;
+}
+
 bool api_may_act(const struct request_context *request, uint32_t uid)
 {
 	return request->uid == 0 || request->uid == uid;

@@ -86,6 +86,10 @@ int api_check_size(struct daemon *daemon, const struct jobspec *spec, struct err
 /* Finish a reply: takes over `reply`. Returns 0, for `return api_ok(request, 200, reply)`. */
 int api_ok(struct request_context *request, int status, json_t *reply);
 
+/* Did a read of the store fail (r < 0, with the sentence in err)? Then the answer is 500 with it,
+ * and the log is told once per burst (trouble.h). Never a 404 or a short list instead. */
+bool api_store_failed(struct request_context *request, int r, const struct err *err);
+
 /* May the caller act on this user's jobs? */
 bool api_may_act(const struct request_context *request, uint32_t uid);
 

@@ -16,6 +16,7 @@
 #include "common/paths.h"
 #include "daemon/config.h"
 #include "daemon/metrics.h"
+#include "daemon/trouble.h"
 #include "scheduler/core.h"
 #include "scheduler/depend.h"
 #include "scheduler/line.h"
@@ -101,6 +102,7 @@ struct daemon {
 	uv_timer_t event_heartbeat;
 	struct stats_walk *stats_walks; /* api_stats.c: those under way, the first being walked */
 	uv_idle_t stats_idle;
+	struct trouble trouble;	 /* with reading the store */
 	uint64_t illegal_events; /* transitions that job_apply refused: a defect when not 0 */
 };
 
