@@ -106,30 +106,37 @@ static int add_event(void *ctx, const struct store_event *event)
 	return 0;
 }
 
-/* Read the next batch. False at the end of the log. A batch of others' events is a heartbeat. */
-static bool refill(struct event_stream *stream)
+/* Read the next batch: `out` is empty at the end of the log. A batch of others' events is a
+ * heartbeat. 0, or -errno with a sentence. */
+static int refill(struct event_stream *stream, struct err *err)
 {
 	uint64_t revision = stream->revision, n = stream->n;
+	int r;
 
 	buf_clear(&stream->out);
 	stream->sent = 0;
 	stream->end = stream->daemon->revision;
-	store_walk_log(stream->daemon->store, revision, n, BATCH, add_event, stream, NULL);
+	r = store_walk_log(stream->daemon->store, revision, n, BATCH, add_event, stream, err);
 	if (stream->out.len == 0 &&
 	    (stream->beat || revision != stream->revision || n != stream->n))
 		buf_puts(&stream->out, ":\n\n");
 	stream->beat = false;
-	return stream->out.len > 0;
+	return r;
 }
 
 /* Called by the library when the socket takes more. */
 static ssize_t on_writable(void *cls, uint64_t position, char *to, size_t max)
 {
 	struct event_stream *stream = cls;
+	struct err err = {0};
 	size_t n;
 
 	(void)position;
-	if (stream->sent == stream->out.len && !refill(stream)) {
+	if (stream->sent == stream->out.len && refill(stream, &err) < 0) {
+		trouble_reading(stream->daemon, &err);
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	}
+	if (stream->out.len == 0) {
 		if (!stream->follow)
 			return MHD_CONTENT_READER_END_OF_STREAM;
 		stream->suspended = true;
@@ -249,6 +256,14 @@ static bool has_room(const struct request_context *request)
 	return all < STREAMS_MAX && own < STREAMS_PER_USER_MAX;
 }
 
+/* The first batch is read at once, for then a failure can still be told. False with that. */
+static bool fill_first(struct request_context *request, struct event_stream *stream)
+{
+	struct err err = {0};
+
+	return !api_store_failed(request, refill(stream, &err), &err);
+}
+
 static void start_stream(struct request_context *request, struct event_stream *stream)
 {
 	struct daemon *daemon = request->daemon;
@@ -287,10 +302,11 @@ int api_events_reply(struct request_context *request)
 		.n = INT64_MAX,
 		.beat = true, /* the head leaves at once */
 	};
-	if (read_request(request, stream)) {
+	if (read_request(request, stream) && fill_first(request, stream)) {
 		start_stream(request, stream);
 	} else {
 		idset_finish(&stream->jobs);
+		buf_finish(&stream->out);
 		free(stream);
 	}
 	return 0;

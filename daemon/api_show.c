@@ -33,7 +33,9 @@ static int find_row(void *ctx, const struct store_row *row)
 	return 0;
 }
 
-static void find_job(const struct request_context *request, struct found *found)
+/* Fill in what the store has of it; nothing where there is no such job. 0, or -errno with a
+ * sentence. */
+static int find_job(const struct request_context *request, struct found *found, struct err *err)
 {
 	struct store_filter filter = {
 		.uid = -1,
@@ -43,7 +45,7 @@ static void find_job(const struct request_context *request, struct found *found)
 	};
 
 	*found = (struct found){.request = request};
-	store_walk(request->daemon->store, &filter, find_row, found, NULL);
+	return store_walk(request->daemon->store, &filter, find_row, found, err);
 }
 
 static json_t *expand(const struct jobspec *spec, const char *pattern,
@@ -111,23 +113,30 @@ int api_show_reply(struct request_context *request)
 {
 	const struct record *record = record_find(request->daemon, request->id);
 	json_t *history = json_array();
+	struct err err = {0};
 	struct found found;
+	int r;
 
 	if (record && request->wait_revision > record->job.revision && !request->expired) {
 		json_decref(history);
 		return HTTP_WAIT;
 	}
-	find_job(request, &found);
-	if (!found.job) {
-		json_decref(history);
+	r = find_job(request, &found, &err);
+	if (r == 0 && found.job)
+		r = store_walk_events(request->daemon->store, found.row_id, add_event, history,
+				      &err);
+	if (r == 0 && !found.job)
 		http_fail(request, 404, "there is no job %llu; see \"tgpu list --all\"",
 			  (unsigned long long)request->id);
+	if (api_store_failed(request, r, &err) || !found.job) {
+		json_decref(history);
+		json_decref(found.job);
+		json_decref(found.spec);
 		return 0;
 	}
 	add_from_spec(&found);
 	add_living(request, found.job);
 	hide_private(&found);
-	store_walk_events(request->daemon->store, found.row_id, add_event, history, NULL);
 	json_object_set_new(found.job, "spec", found.spec ? found.spec : json_null());
 	json_object_set_new(found.job, "history", history);
 	return api_ok(request, 200, found.job);
@@ -240,7 +249,7 @@ int api_why_reply(struct request_context *request)
 	int64_t now_ns = clock_wall_ns();
 	struct why why = {0};
 
-	if (!record && api_show_reply(request) == 0 && request->status == 404) {
+	if (!record && api_show_reply(request) == 0 && request->status != 200) {
 		json_decref(sentences);
 		return 0;
 	}

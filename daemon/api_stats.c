@@ -24,12 +24,14 @@ struct stats_walk {
 	struct daemon *daemon;
 	struct stats stats;
 	uint64_t next_id;
+	int r;			 /* of the store: negative, and the walk is over, ... */
+	struct err err;		 /* ... for this reason */
 	struct stats_walk *next; /* behind it in the queue */
 };
 
 static bool is_done(const struct stats_walk *walk)
 {
-	return walk->next_id > walk->daemon->last_id;
+	return walk->r < 0 || walk->next_id > walk->daemon->last_id;
 }
 
 static int add_row(void *ctx, const struct store_row *row)
@@ -53,7 +55,7 @@ static void on_idle(uv_idle_t *handle)
 	filter.first_id = walk->next_id;
 	filter.last_id = walk->next_id + SLICE - 1;
 	walk->next_id += SLICE;
-	store_walk(daemon->store, &filter, add_row, &walk->stats, NULL);
+	walk->r = store_walk(daemon->store, &filter, add_row, &walk->stats, &walk->err);
 }
 
 static void release_walk(void *state)
@@ -224,5 +226,9 @@ int api_stats_reply(struct request_context *request)
 {
 	struct stats_walk *walk = request->state;
 
-	return is_done(walk) ? api_ok(request, 200, stats_json(walk)) : HTTP_WAIT;
+	if (!is_done(walk))
+		return HTTP_WAIT;
+	return api_store_failed(request, walk->r, &walk->err)
+		       ? 0
+		       : api_ok(request, 200, stats_json(walk));
 }

@@ -143,11 +143,15 @@ static bool add_dependencies(struct request_context *request, struct record *fir
 
 	while (id <= daemon->last_id) {
 		struct record *record = record_find(daemon, id);
+		int r = depends_add(daemon, record, &record->job.dependence, &err);
 
 		id += record->job.n_tasks;
-		if (depends_add(daemon, record, &record->job.dependence, &err) == 0)
+		if (r == 0)
 			continue;
-		http_fail(request, 400, "submit: after: %s", err.msg);
+		if (r == -EINVAL)
+			http_fail(request, 400, "submit: after: %s", err.msg);
+		else
+			api_store_failed(request, r, &err);
 		return false;
 	}
 	return true;
@@ -235,15 +239,19 @@ static bool is_present(struct request_context *request, const struct jobspec *sp
 	return true;
 }
 
-/* Was this key used before? True with the earlier job as the result. */
+/* Was this key used before? True with the earlier job as the result; or with the refusal set, where
+ * that cannot be told: a second job would be worse than none. */
 static bool is_repeated(struct request_context *request, const char *key)
 {
 	struct daemon *daemon = request->daemon;
 	uint64_t id = turn_find_key(daemon, request->uid, key);
+	struct err err = {0};
+	int r = id ? 0 : store_find_key(daemon->store, request->uid, key, &id, &err);
 
-	if (!id && store_find_key(daemon->store, request->uid, key, &id) < 0)
+	if (r == -ENOENT)
 		return false;
-	set_result(request, 200, id, 0);
+	if (!api_store_failed(request, r, &err))
+		set_result(request, 200, id, 0);
 	return true;
 }
 
@@ -311,11 +319,15 @@ int api_submit_reply(struct request_context *request)
 	struct found found = {0};
 	json_t *warnings = json_object_get(request->result, "warnings");
 	json_int_t status, n_jobs;
+	struct err err = {0};
+	int r = 0;
 
 	if (json_unpack(request->result, "{s:I, s:I}", "status", &status, "n_jobs", &n_jobs) < 0)
 		return -EPROTO;
 	if (!record || n_jobs == 0)
-		store_walk(daemon->store, &filter, find_row, &found, NULL);
+		r = store_walk(daemon->store, &filter, find_row, &found, &err);
+	if (api_store_failed(request, r, &err))
+		return 0;
 	if (record) {
 		json_decref(found.job);
 		found.job = api_record_json(daemon, record);

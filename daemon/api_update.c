@@ -40,7 +40,8 @@ static int read_row(void *ctx, const struct store_row *row)
 	return read_spec(found->spec, row->spec, found->err);
 }
 
-/* The spec as it is now: as this turn has written it, or as the store has it. */
+/* The spec as it is now: as this turn has written it, or as the store has it. 0, or -errno with a
+ * sentence: it cannot be read. */
 static int current_spec(struct daemon *daemon, const struct record *record, struct jobspec *spec,
 			struct err *err)
 {
@@ -58,9 +59,35 @@ static int current_spec(struct daemon *daemon, const struct record *record, stru
 }
 
 struct update {
-	json_t *set;	     /* borrowed: what differs */
-	struct jobspec spec; /* of the job that was checked last, with it */
+	json_t *set; /* borrowed: what differs */
+	/* Of the job that was checked last, with it: */
+	struct jobspec spec;
+	struct depends depends; /* where `set` has "after" */
 };
+
+/* What a failed read of the store is answered with. */
+static int store_failed(struct request_context *request, const struct err *err)
+{
+	trouble_reading(request->daemon, err);
+	return 500;
+}
+
+/* May it wait for those? 0, or an HTTP status with a sentence. */
+static int check_after(struct request_context *request, uint64_t id, struct update *update,
+		       struct err *err)
+{
+	int r;
+
+	if (!json_object_get(update->set, "after"))
+		return 0;
+	depends_finish(&update->depends);
+	r = depends_find(request->daemon, update->spec.after, id, &update->depends, err);
+	if (r < 0)
+		err_wrap(err, "after");
+	if (r < 0 && r != -EINVAL)
+		return store_failed(request, err);
+	return r < 0 ? 400 : 0;
+}
 
 static int check(struct request_context *request, const struct record *record, uint64_t id,
 		 void *ctx, struct err *err)
@@ -76,17 +103,14 @@ static int check(struct request_context *request, const struct record *record, u
 		return err_set(err, 409, "it is only just being submitted; try again");
 	jobspec_finish(spec);
 	jobspec_init(spec);
-	r = current_spec(request->daemon, record, spec, err);
-	if (r == 0)
-		r = jobspec_from_json(spec, update->set, clock_wall_ns(), err);
+	if (current_spec(request->daemon, record, spec, err) < 0)
+		return store_failed(request, err);
+	r = jobspec_from_json(spec, update->set, clock_wall_ns(), err);
 	if (r == 0)
 		r = jobspec_validate(spec, err);
 	if (r == 0)
 		r = api_check_size(request->daemon, spec, err);
-	if (r == 0 && json_object_get(update->set, "after") &&
-	    depends_check(request->daemon, spec->after, id, err) < 0)
-		r = err_wrap(err, "after");
-	return r == 0 ? 0 : 400;
+	return r == 0 ? check_after(request, id, update, err) : 400;
 }
 
 /* The record does as the checked spec says. */
@@ -100,7 +124,7 @@ static void apply(struct request_context *request, struct record *record, void *
 
 	if (json_object_get(update->set, "after")) {
 		replace_string(&record->after, spec->after);
-		(void)depends_add(request->daemon, record, &changed.dependence, NULL);
+		changed.dependence = depends_set(request->daemon, record->job.id, &update->depends);
 	}
 	record->cancel_if_never = spec->cancel_if_never;
 	record->notify = spec->notify;
@@ -128,6 +152,7 @@ void api_update_fold(struct request_context *request)
 			&(struct action){
 				.name = "update", .check = check, .apply = apply, .ctx = &update});
 	jobspec_finish(&update.spec);
+	depends_finish(&update.depends);
 	if (request->result && json_is_string(json_object_get(set, "notify")))
 		hook_warn(request->daemon, request->result);
 	json_decref(body);

@@ -77,6 +77,7 @@ static int find_parents(struct daemon *daemon, uint64_t id, const struct after *
 		.first_id = after->first,
 		.last_id = after->last,
 	};
+	int r;
 
 	if (after->last >= id)
 		return err_set(err, -EINVAL,
@@ -84,7 +85,9 @@ static int find_parents(struct daemon *daemon, uint64_t id, const struct after *
 			       "); name jobs that have been submitted",
 			       after->last, id);
 	record_walk(daemon, &(struct idrange){after->first, after->last}, add_record, &parents);
-	store_walk(daemon->store, &filter, add_ended, &parents, NULL);
+	r = store_walk(daemon->store, &filter, add_ended, &parents, err);
+	if (r < 0)
+		return r;
 	if (parents.n_known == 0)
 		return err_set(err, -EINVAL, "there is no job %" PRIu64 "; see \"tgpu list --all\"",
 			       after->first);
@@ -92,53 +95,54 @@ static int find_parents(struct daemon *daemon, uint64_t id, const struct after *
 	return 0;
 }
 
-/* A job's edges (owned by the caller, also where it fails), and whether one can never be met. */
-static int find_edges(struct daemon *daemon, uint64_t id, const char *after,
-		      struct depend_edge **ret_edges, size_t *ret_n, bool *ret_never,
-		      struct err *err)
+int depends_find(struct daemon *daemon, const char *after, uint64_t id, struct depends *ret_depends,
+		 struct err *err)
 {
 	_cleanup_(after_finish) struct after_list list = {0};
+	_cleanup_(depends_finish) struct depends depends = {0};
 	int r = after ? after_parse(after, &list, err) : 0;
 
-	*ret_never = false;
-	*ret_n = list.n;
-	*ret_edges = xcalloc(list.n + 1, sizeof(**ret_edges));
+	depends.edges = xcalloc(list.n + 1, sizeof(*depends.edges));
 	for (size_t i = 0; i < list.n && r == 0; i++) {
 		struct parents parents = {0};
 
 		r = find_parents(daemon, id, &list.items[i], &parents, err);
-		(*ret_edges)[i] = parents.edge;
-		*ret_never |= parents.never;
+		depends.edges[depends.n++] = parents.edge;
+		depends.never |= parents.never;
 	}
-	return r;
+	if (r < 0)
+		return r;
+	*ret_depends = depends;
+	depends = (struct depends){0};
+	return 0;
 }
 
-int depends_check(struct daemon *daemon, const char *after, uint64_t id, struct err *err)
+void depends_finish(struct depends *depends)
 {
-	_cleanup_(free_ptr) struct depend_edge *edges = NULL;
-	size_t n;
-	bool never;
+	free(depends->edges);
+	*depends = (struct depends){0};
+}
 
-	return find_edges(daemon, id, after, &edges, &n, &never, err);
+enum job_dependence depends_set(struct daemon *daemon, uint64_t id, const struct depends *depends)
+{
+	enum depend_state state;
+
+	depend_remove(daemon->depend, id);
+	state = depend_add(daemon->depend, id, depends->edges, depends->n, depends->never);
+	if (state == DEPEND_NEVER)
+		turn_settle(daemon, id);
+	return state == DEPEND_MET ? JOB_INDEPENDENT : JOB_DEPENDENT;
 }
 
 int depends_add(struct daemon *daemon, const struct record *record,
 		enum job_dependence *ret_dependence, struct err *err)
 {
-	_cleanup_(free_ptr) struct depend_edge *edges = NULL;
-	size_t n;
-	bool never;
-	enum depend_state state;
-	int r = find_edges(daemon, record->job.id, record->after, &edges, &n, &never, err);
+	_cleanup_(depends_finish) struct depends depends = {0};
+	int r = depends_find(daemon, record->after, record->job.id, &depends, err);
 
-	if (r < 0)
-		return r;
-	depend_remove(daemon->depend, record->job.id);
-	state = depend_add(daemon->depend, record->job.id, edges, n, never);
-	if (state == DEPEND_NEVER)
-		turn_settle(daemon, record->job.id);
-	*ret_dependence = state == DEPEND_MET ? JOB_INDEPENDENT : JOB_DEPENDENT;
-	return 0;
+	if (r == 0)
+		*ret_dependence = depends_set(daemon, record->job.id, &depends);
+	return r;
 }
 
 void depends_share(struct daemon *daemon, const struct record *from, const struct record *to)

@@ -5,17 +5,30 @@
 
 #include "daemon/daemon.h"
 
+/* What `after` comes to by now. */
+struct depends {
+	struct depend_edge *edges; /* owned */
+	size_t n;
+	bool never; /* one of them can never be met */
+};
+
 /*
- * A job waits from now on for those that record->after names (NULL: none), and for no others. Its
- * place in the queue is the caller's business. 0, or -EINVAL with a sentence without the field's
- * name: malformed, or there is no such job. Reads the store for jobs that have ended: O(jobs
- * named).
+ * Find out whether a job of this id may wait for those that `after` names (NULL: none), and how far
+ * they have come. 0, to be finished by the caller; -EINVAL with a sentence without the field's
+ * name: malformed, or there is no such job; another -errno with a sentence: the store cannot be
+ * read, and nobody knows. Changes nothing. Reads the store for jobs that have ended: O(jobs named).
  */
+int depends_find(struct daemon *daemon, const char *after, uint64_t id, struct depends *ret_depends,
+		 struct err *err);
+void depends_finish(struct depends *depends);
+
+/* The job waits from now on for those, and for no others. Its place in the queue is the caller's
+ * business. To be called in the turn in which they were found. */
+enum job_dependence depends_set(struct daemon *daemon, uint64_t id, const struct depends *depends);
+
+/* Both, by record->after. As depends_find(). */
 int depends_add(struct daemon *daemon, const struct record *record,
 		enum job_dependence *ret_dependence, struct err *err);
-
-/* May a job of this id wait for those that `after` names? As depends_add(), but nothing is done. */
-int depends_check(struct daemon *daemon, const char *after, uint64_t id, struct err *err);
 
 /* A part of a job that was split waits for the same. */
 void depends_share(struct daemon *daemon, const struct record *from, const struct record *to);

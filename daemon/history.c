@@ -58,6 +58,7 @@ static double share_of(struct daemon *daemon, const struct request *request)
 	return ledger_share(sched_ledger(daemon->sched), &alloc);
 }
 
+/* Where it cannot be read, what was read of it is as good as a shorter one. */
 static struct history read_history(struct daemon *daemon)
 {
 	struct store_filter filter = {
@@ -67,8 +68,10 @@ static struct history read_history(struct daemon *daemon)
 		.limit = HISTORY_JOBS,
 	};
 	struct history history = {0};
+	struct err err = {0};
 
-	store_walk(daemon->store, &filter, add_row, &history, NULL);
+	if (store_walk(daemon->store, &filter, add_row, &history, &err) < 0)
+		trouble_reading(daemon, &err);
 	return history;
 }
 

@@ -375,8 +375,8 @@ static int add_identity(void *ctx, const struct store_row *row)
 	return r;
 }
 
-/* Nothing is run for a user whose identity cannot be taken on. */
-static bool become_owner(struct hook *hook, const struct record *record)
+/* Nothing is run for a user whose identity cannot be taken on: false, with the reason. */
+static bool become_owner(struct hook *hook, const struct record *record, struct err *err)
 {
 	struct store_filter filter = {
 		.uid = -1,
@@ -385,16 +385,20 @@ static bool become_owner(struct hook *hook, const struct record *record)
 		.with_spec = true,
 	};
 
-	if (record->job.uid == geteuid())
+	if (record->job.uid == geteuid() ||
+	    (store_walk(hook->daemon->store, &filter, add_identity, hook, err) == 0 &&
+	     hook->args.n > 0))
 		return true;
-	return store_walk(hook->daemon->store, &filter, add_identity, hook, NULL) == 0 &&
-	       hook->args.n > 0;
+	if (!err->msg[0])
+		err_set(err, -EUCLEAN, "the store does not say who that is");
+	return false;
 }
 
 void hook_run(struct daemon *daemon, const struct record *record, const struct store_event *event,
 	      bool wanted)
 {
 	const struct config *config = &daemon->config;
+	struct err err = {0};
 	struct hook *hook;
 
 	if (config->hooks_dir[0]) {
@@ -405,11 +409,12 @@ void hook_run(struct daemon *daemon, const struct record *record, const struct s
 	if (!config->notify_command[0] || !wanted)
 		return;
 	hook = make(daemon, record, event, "notify");
-	if (become_owner(hook, record)) {
+	if (become_owner(hook, record, &err)) {
 		add_shell(hook, config->notify_command);
 		enqueue(hook);
 	} else {
-		log_warn("cannot become the owner to notify them job=%" PRIu64, record->job.id);
+		log_warn("cannot become the owner to notify them job=%" PRIu64 " error=\"%s\"",
+			 record->job.id, err.msg);
 		daemon->metrics.hooks_failed++;
 		hook_free(hook);
 	}

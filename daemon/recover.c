@@ -75,17 +75,21 @@ static int restore_from_spec(struct daemon *daemon, struct record *record, const
 	return spec ? 0 : -EINVAL;
 }
 
-/* A job that waited: for what it waited is found out anew. */
-static void requeue_loaded(struct daemon *daemon, struct record *record)
+/* A job that waited: for what it waited is found out anew. 0, or -errno with a sentence: that
+ * cannot be read, so nobody knows whether it may run. */
+static int requeue_loaded(struct daemon *daemon, struct record *record, struct err *err)
 {
-	struct err err = {0};
+	int r = depends_add(daemon, record, &record->job.dependence, err);
 
-	if (depends_add(daemon, record, &record->job.dependence, &err) < 0) {
+	if (r < 0 && r != -EINVAL)
+		return r;
+	if (r < 0) {
 		log_warn("what a job depends on is gone; holding it job=%" PRIu64 " error=\"%s\"",
-			 record->job.id, err.msg);
+			 record->job.id, err->msg);
 		record->job.held = true;
 	}
 	turn_load(daemon, record);
+	return 0;
 }
 
 static int load_row(void *ctx, const struct store_row *row)
@@ -179,7 +183,9 @@ int recover_load(struct daemon *daemon, struct err *err)
 		if (job_state_has_gpus(record->job.state))
 			launch_recover(daemon, record);
 		else
-			requeue_loaded(daemon, record);
+			r = requeue_loaded(daemon, record, err);
+		if (r < 0)
+			return r;
 	}
 	sweep_directories(daemon);
 	recover_sweep_groups(daemon);

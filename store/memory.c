@@ -377,10 +377,12 @@ static int memory_walk_windows(struct store *store, store_window_fn *fn, void *c
 	return r;
 }
 
-static int memory_find_key(struct store *store, uint32_t uid, const char *key, uint64_t *ret_id)
+static int memory_find_key(struct store *store, uint32_t uid, const char *key, uint64_t *ret_id,
+			   struct err *err)
 {
 	const struct entry *entry = find_user_key(memory_of(store), uid, key);
 
+	(void)err;
 	if (!entry)
 		return -ENOENT;
 	*ret_id = entry->row.job.id;

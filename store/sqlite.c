@@ -469,7 +469,8 @@ static int sqlite_walk_windows(struct store *store, store_window_fn *fn, void *c
 	return sqlite_window_walk(sqlite_of(store)->db, fn, ctx, err);
 }
 
-static int sqlite_find_key(struct store *store, uint32_t uid, const char *key, uint64_t *ret_id)
+static int sqlite_find_key(struct store *store, uint32_t uid, const char *key, uint64_t *ret_id,
+			   struct err *err)
 {
 	struct sqlite_store *sqlite = sqlite_of(store);
 	sqlite3_stmt *stmt = sqlite->stmts[STMT_FIND_KEY];
@@ -480,7 +481,7 @@ static int sqlite_find_key(struct store *store, uint32_t uid, const char *key, u
 	switch (sqlite3_step(stmt)) {
 	case SQLITE_ROW: *ret_id = (uint64_t)sqlite3_column_int64(stmt, 0); break;
 	case SQLITE_DONE: r = -ENOENT; break;
-	default: r = sqlite_file_error(sqlite->db, NULL);
+	default: r = sqlite_file_error(sqlite->db, err);
 	}
 	rewind_stmt(stmt);
 	return r;

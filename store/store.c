@@ -150,9 +150,10 @@ bool store_filter_matches(const struct store_filter *filter, const struct job *j
 	       (filter->last_id == 0 || filter->last_id >= job->id);
 }
 
-int store_find_key(struct store *store, uint32_t uid, const char *key, uint64_t *ret_id)
+int store_find_key(struct store *store, uint32_t uid, const char *key, uint64_t *ret_id,
+		   struct err *err)
 {
-	return store->ops->find_key(store, uid, key, ret_id);
+	return store->ops->find_key(store, uid, key, ret_id, err);
 }
 
 int store_last(struct store *store, uint64_t *ret_id, uint64_t *ret_revision, struct err *err)

@@ -124,7 +124,8 @@ struct store_ops {
 			store_event_fn *fn, void *ctx, struct err *err);
 	int (*walk_drains)(struct store *store, store_drain_fn *fn, void *ctx, struct err *err);
 	int (*walk_windows)(struct store *store, store_window_fn *fn, void *ctx, struct err *err);
-	int (*find_key)(struct store *store, uint32_t uid, const char *key, uint64_t *ret_id);
+	int (*find_key)(struct store *store, uint32_t uid, const char *key, uint64_t *ret_id,
+			struct err *err);
 	int (*last)(struct store *store, uint64_t *ret_id, uint64_t *ret_revision, struct err *err);
 	void (*close)(struct store *store);
 };
@@ -185,8 +186,10 @@ uint64_t store_last_task(const struct job *job);
 /* Does the filter let this job through? All but `limit`; for implementations of walk. */
 bool store_filter_matches(const struct store_filter *filter, const struct job *job);
 
-/* The job that `uid` submitted under `key`. 0, -ENOENT, or another -errno. */
-int store_find_key(struct store *store, uint32_t uid, const char *key, uint64_t *ret_id);
+/* The job that `uid` submitted under `key`. 0; -ENOENT: there is none; or another -errno with a
+ * sentence: nobody knows. */
+int store_find_key(struct store *store, uint32_t uid, const char *key, uint64_t *ret_id,
+		   struct err *err);
 
 /* The highest job id and revision ever used; both 0 in a new store. */
 int store_last(struct store *store, uint64_t *ret_id, uint64_t *ret_revision, struct err *err);

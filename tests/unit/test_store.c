@@ -331,12 +331,12 @@ static void test_keys_are_unique_per_user(void **state)
 	rows[0].key = rows[1].key = "k";
 	rows[1].job.uid = 8; /* rows 2 and 3 have no key, and may be many */
 	commit(f->store, rows, 4, NULL, 0);
-	assert_int_equal(store_find_key(f->store, 9, "k", &id), -ENOENT);
-	assert_int_equal(store_find_key(f->store, 7, "K", &id), -ENOENT);
+	assert_int_equal(store_find_key(f->store, 9, "k", &id, NULL), -ENOENT);
+	assert_int_equal(store_find_key(f->store, 7, "K", &id, NULL), -ENOENT);
 	assert_int_equal(id, 99); /* written only on success */
-	assert_int_equal(store_find_key(f->store, 7, "k", &id), 0);
+	assert_int_equal(store_find_key(f->store, 7, "k", &id, NULL), 0);
 	assert_int_equal(id, 1);
-	assert_int_equal(store_find_key(f->store, 8, "k", &id), 0);
+	assert_int_equal(store_find_key(f->store, 8, "k", &id, NULL), 0);
 	assert_int_equal(id, 2);
 }
 

@@ -178,7 +178,7 @@ static int read_everything(uint64_t n, struct err *err)
 		r = store_walk_drains(store, ignore_drain, NULL, err);
 	if (r == 0)
 		r = store_walk_windows(store, ignore_window, NULL, err);
-	if (r == 0 && store_find_key(store, 0, "none", &id) != -ENOENT)
+	if (r == 0 && store_find_key(store, 0, "none", &id, err) != -ENOENT)
 		r = err_set(err, -EIO, "a key that nobody has");
 	store_close(store);
 	assert_true(r < 0 || (n_rows == n && n_active == 1 && n_events == n));
