@@ -19,7 +19,6 @@
 
 /* The terms of the partial index job_active, word for word, or SQLite could not use it. */
 #define IS_ACTIVE "state <> 'finished' AND state <> 'failed' AND state <> 'cancelled'"
-#define IS_FINAL  "state IN ('finished', 'failed', 'cancelled')"
 
 enum statement {
 	STMT_BEGIN,
@@ -60,8 +59,18 @@ static const char *const texts[STMT_COUNT] = {
 	"SELECT " EVENT_COLUMNS " FROM event INDEXED BY event_revision " \
 	"WHERE (revision, n) > (?1, ?2) ORDER BY revision, n LIMIT ?3"
 
-/* Which tree leads to the jobs: the active ones', one user's, or all by id. */
-enum walk_path { WALK_ALL, WALK_FINAL, WALK_ACTIVE, WALK_USER, WALK_USER_FINAL, WALK_PATH_COUNT };
+/* The states of jobs that are over, in the order of the bits of walk_kind.ended. */
+static const enum job_state ends[] = {JOB_FINISHED, JOB_FAILED, JOB_CANCELLED};
+
+/* What of a filter makes another statement. */
+struct walk_kind {
+	unsigned ended; /* only those in these states: bits, one tree each, merged; 0: any */
+	bool of_user;	/* ... and one user's */
+	bool active;	/* only those that are not over */
+	bool newest_first, with_spec;
+};
+
+#define WALK_KIND_COUNT 128
 
 struct sqlite_store {
 	struct store base;
@@ -69,8 +78,7 @@ struct sqlite_store {
 	uint64_t last_id, revision;
 	sqlite3_stmt *stmts[STMT_COUNT];
 	sqlite3_stmt *walk_events, *walk_log;
-	sqlite3_stmt *walks[WALK_PATH_COUNT *
-			    4]; /* by walk_slot(); prepared when first needed, NULL while in use */
+	sqlite3_stmt *walks[WALK_KIND_COUNT]; /* prepared when first needed, NULL while in use */
 };
 
 static struct sqlite_store *sqlite_of(struct store *store)
@@ -293,47 +301,88 @@ static void put_back_stmt(sqlite3_stmt **slot, sqlite3_stmt *stmt)
 		*slot = stmt;
 }
 
-static const struct {
-	const char *from, *where;
-} walk_paths[WALK_PATH_COUNT] = {
-	[WALK_ALL] = {"job NOT INDEXED", ""},
-	[WALK_FINAL] = {"job NOT INDEXED", " AND " IS_FINAL},
-	[WALK_ACTIVE] = {"job INDEXED BY job_active", " AND " IS_ACTIVE},
-	[WALK_USER] = {"job INDEXED BY job_user", " AND uid = ?3"},
-	[WALK_USER_FINAL] = {"job INDEXED BY job_user", " AND uid = ?3 AND " IS_FINAL},
-};
-
-static enum walk_path walk_path(const struct store_filter *filter)
+/* Which states does the filter let through, as bits? Not 0, but for a filter of contradictions. */
+static uint32_t wanted_states(const struct store_filter *filter)
 {
-	if (filter->active_only)
-		return WALK_ACTIVE;
-	if (filter->uid >= 0)
-		return filter->final_only ? WALK_USER_FINAL : WALK_USER;
-	return filter->final_only ? WALK_FINAL : WALK_ALL;
+	uint32_t wanted = filter->states ? filter->states : UINT32_MAX;
+
+	for (unsigned i = 0; i < JOB_STATE_COUNT; i++)
+		if (job_state_is_final((enum job_state)i) ? filter->active_only
+							  : filter->final_only)
+			wanted &= ~(1u << i);
+	return wanted & ((1u << JOB_STATE_COUNT) - 1);
+}
+
+static struct walk_kind walk_kind(const struct store_filter *filter)
+{
+	struct walk_kind kind = {.newest_first = filter->newest_first,
+				 .with_spec = filter->with_spec};
+	uint32_t wanted = wanted_states(filter), others = wanted;
+
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		if (wanted & (1u << ends[i]))
+			kind.ended |= 1u << i;
+		others &= ~(1u << ends[i]);
+	}
+	kind.active = kind.ended == 0;
+	if (others)
+		kind.ended = 0;
+	kind.of_user = kind.ended && filter->uid >= 0;
+	return kind;
 }
 
 /* The row that has job ?1 may begin at an earlier task. */
 #define FIRST_ROW "coalesce((SELECT max(id) FROM job WHERE id <= ?1), ?1)"
 
-/* LEFT JOIN, so that a job whose spec is gone is noticed instead of skipped. */
-static void walk_sql(const struct store_filter *filter, struct buf *sql)
+/* All jobs that `where` lets through, found in this tree. LEFT JOIN, so that a job whose spec is
+ * gone is noticed instead of skipped. */
+static void select_sql(const struct walk_kind *kind, const char *tree, const char *where,
+		       struct buf *sql)
 {
-	enum walk_path path = walk_path(filter);
-
 	buf_puts(sql, "SELECT ");
 	sqlite_row_columns(sql);
-	if (filter->with_spec)
+	if (kind->with_spec)
 		buf_puts(sql, SQLITE_ROW_SPEC);
-	buf_printf(sql, " FROM %s", walk_paths[path].from);
-	if (filter->with_spec)
+	buf_printf(sql, " FROM job %s", tree);
+	if (kind->with_spec)
 		buf_puts(sql, SQLITE_ROW_SPEC_FROM);
-	buf_printf(sql, " WHERE id BETWEEN " FIRST_ROW " AND ?2%s ORDER BY id %s",
-		   walk_paths[path].where, filter->newest_first ? "DESC" : "ASC");
+	buf_printf(sql, " WHERE id BETWEEN " FIRST_ROW " AND ?2%s", where);
 }
 
-static sqlite3_stmt **walk_slot(struct sqlite_store *sqlite, const struct store_filter *filter)
+/* Each tree is in order of id, so SQLite merges them and reads no further than the walk goes. */
+static void select_ended_sql(const struct walk_kind *kind, struct buf *sql)
 {
-	return &sqlite->walks[walk_path(filter) * 4 + filter->newest_first * 2 + filter->with_spec];
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		char where[64];
+
+		if (!(kind->ended & (1u << i)))
+			continue;
+		snprintf(where, sizeof(where), " AND state = '%s'%s", job_state_name(ends[i]),
+			 kind->of_user ? " AND uid = ?3" : "");
+		if (kind->ended & ((1u << i) - 1))
+			buf_puts(sql, " UNION ALL ");
+		select_sql(kind,
+			   kind->of_user ? "INDEXED BY job_user_ended" : "INDEXED BY job_ended",
+			   where, sql);
+	}
+}
+
+static void walk_sql(const struct walk_kind *kind, struct buf *sql)
+{
+	if (kind->ended)
+		select_ended_sql(kind, sql);
+	else if (kind->active)
+		select_sql(kind, "INDEXED BY job_active", " AND " IS_ACTIVE, sql);
+	else
+		select_sql(kind, "NOT INDEXED", "", sql);
+	buf_printf(sql, " ORDER BY id %s", kind->newest_first ? "DESC" : "ASC");
+}
+
+static sqlite3_stmt **walk_slot(struct sqlite_store *sqlite, const struct walk_kind *kind)
+{
+	return &sqlite->walks[kind->ended << 4 | (unsigned)kind->of_user << 3 |
+			      (unsigned)kind->active << 2 | (unsigned)kind->newest_first << 1 |
+			      (unsigned)kind->with_spec];
 }
 
 static int64_t id_bound(uint64_t id)
@@ -390,10 +439,13 @@ static int sqlite_walk(struct store *store, const struct store_filter *filter, s
 {
 	struct sqlite_store *sqlite = sqlite_of(store);
 	_cleanup_(buf_finish) struct buf sql = {0};
-	sqlite3_stmt **slot = walk_slot(sqlite, filter), *stmt = NULL;
+	struct walk_kind kind = walk_kind(filter);
+	sqlite3_stmt **slot = walk_slot(sqlite, &kind), *stmt = NULL;
 	int r;
 
-	walk_sql(filter, &sql);
+	if (wanted_states(filter) == 0)
+		return 0;
+	walk_sql(&kind, &sql);
 	r = take_stmt(sqlite, slot, buf_get(&sql), &stmt, err);
 	if (r < 0)
 		return r;
