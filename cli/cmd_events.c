@@ -39,11 +39,14 @@ static void print_event(const json_t *event)
 {
 	_cleanup_(buf_finish) struct buf line = {0};
 	const char *detail = field_text(event, "detail");
+	uint64_t first = (uint64_t)field_int(event, "job", 0);
+	struct idrange jobs = {first, first + (uint64_t)field_int(event, "n_tasks", 1) - 1};
 	char time[32];
 
-	buf_printf(&line, "%s  job %" PRId64 "  %s",
-		   time_format(field_int(event, "time_ms", 0) * NS_PER_MS, time),
-		   field_int(event, "job", 0), field_text(event, "event"));
+	buf_printf(&line, "%s  job ",
+		   time_format(field_int(event, "time_ms", 0) * NS_PER_MS, time));
+	idrange_format(&line, &jobs);
+	buf_printf(&line, "  %s", field_text(event, "event"));
 	if (detail[0]) {
 		buf_puts(&line, ": ");
 		format_sentence(&line, detail);

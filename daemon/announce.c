@@ -35,6 +35,16 @@ static bool is_wanted(const struct daemon *daemon, const struct record *record, 
 	return record->notify & notify;
 }
 
+static void log_event(const struct record *record, const struct store_event *event)
+{
+	char tasks[32] = "";
+
+	if (event->n_tasks > 1)
+		snprintf(tasks, sizeof(tasks), " n_tasks=%" PRIu32, event->n_tasks);
+	log_info("job %s job=%" PRIu64 "%s uid=%" PRIu32 " name=\"%s\" detail=\"%s\"", event->event,
+		 event->job, tasks, record->job.uid, record->name, event->detail);
+}
+
 void announce_events(struct daemon *daemon, const struct store_event *events, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -43,8 +53,7 @@ void announce_events(struct daemon *daemon, const struct store_event *events, si
 
 		if (!record)
 			continue;
-		log_info("job %s job=%" PRIu64 " uid=%" PRIu32 " name=\"%s\" detail=\"%s\"",
-			 event->event, event->job, record->job.uid, record->name, event->detail);
+		log_event(record, event);
 		for (size_t k = 0; k < ARRAY_SIZE(told); k++)
 			if (STREQ(told[k].event, event->event))
 				hook_run(daemon, record, event,

@@ -38,7 +38,8 @@ struct event_stream {
 	bool suspended;
 	bool beat; /* say something, though nothing happened */
 	struct buf out;
-	size_t sent; /* of `out` */
+	size_t sent;	 /* of `out` */
+	struct err *err; /* borrowed, while a batch is read */
 	struct event_stream *next;
 };
 
@@ -46,8 +47,11 @@ struct event_stream {
  * compared. */
 static bool wants(const struct event_stream *stream, const struct store_event *event)
 {
+	const struct idrange range = {event->job, event->job + event->n_tasks - 1};
+	struct idrange part;
+
 	return event->time_ns >= stream->since_ns &&
-	       (stream->jobs.n_ranges == 0 || idset_has(&stream->jobs, event->job));
+	       (stream->jobs.n_ranges == 0 || idset_first_part(&stream->jobs, &range, &part));
 }
 
 /* A job ends once and stays as it ended, so its row has what the event does not keep. */
@@ -86,24 +90,29 @@ static int add_event(void *ctx, const struct store_event *event)
 	};
 	json_t *object;
 	char *text;
+	int r = 0;
 
 	stream->revision = event->revision;
 	stream->n = event->n;
 	if (!wants(stream, event))
 		return 0;
-	object = json_pack("{s:I, s:I, s:I, s:s, s:s}", "revision", (json_int_t)event->revision,
-			   "time_ms", (json_int_t)(event->time_ns / NS_PER_MS), "job",
-			   (json_int_t)event->job, "event", event->event, "detail", event->detail);
+	object =
+		json_pack("{s:I, s:I, s:I, s:I, s:s, s:s}", "revision", (json_int_t)event->revision,
+			  "time_ms", (json_int_t)(event->time_ns / NS_PER_MS), "job",
+			  (json_int_t)event->job, "n_tasks", (json_int_t)event->n_tasks, "event",
+			  event->event, "detail", event->detail);
 	if (!object) /* its detail is no text */
 		return 0;
 	if (is_ending(event->event))
-		store_walk(stream->daemon->store, &filter, add_ending, object, NULL);
-	text = json_dumps(object, JSON_COMPACT);
-	buf_printf(&stream->out, "id: %" PRIu64 ".%" PRIu64 "\ndata: %s\n\n", event->revision,
-		   event->n, text);
-	free(text);
+		r = store_walk(stream->daemon->store, &filter, add_ending, object, stream->err);
+	if (r == 0) {
+		text = json_dumps(object, JSON_COMPACT);
+		buf_printf(&stream->out, "id: %" PRIu64 ".%" PRIu64 "\ndata: %s\n\n",
+			   event->revision, event->n, text);
+		free(text);
+	}
 	json_decref(object);
-	return 0;
+	return r;
 }
 
 /* Read the next batch: `out` is empty at the end of the log. A batch of others' events is a
@@ -116,6 +125,7 @@ static int refill(struct event_stream *stream, struct err *err)
 	buf_clear(&stream->out);
 	stream->sent = 0;
 	stream->end = stream->daemon->revision;
+	stream->err = err;
 	r = store_walk_log(stream->daemon->store, revision, n, BATCH, add_event, stream, err);
 	if (stream->out.len == 0 &&
 	    (stream->beat || revision != stream->revision || n != stream->n))

@@ -15,7 +15,7 @@ struct found {
 	json_t *spec; /* new reference */
 	uint64_t revision;
 	uint32_t uid;
-	uint64_t row_id; /* of the row that stands for it */
+	uint64_t array; /* the first task of its array; 0: it is in none */
 	struct jobspec_identity identity;
 };
 
@@ -26,7 +26,7 @@ static int find_row(void *ctx, const struct store_row *row)
 
 	found->revision = row->job.revision;
 	found->uid = row->job.uid;
-	found->row_id = row->job.id;
+	found->array = row->job.array;
 	found->identity = api_identity(&row->job, view.id);
 	found->job = api_view_json(&view, API_ALL_FIELDS);
 	found->spec = json_loads(row->spec ? row->spec : "", 0, NULL);
@@ -123,8 +123,8 @@ int api_show_reply(struct request_context *request)
 	}
 	r = find_job(request, &found, &err);
 	if (r == 0 && found.job)
-		r = store_walk_events(request->daemon->store, found.row_id, add_event, history,
-				      &err);
+		r = store_walk_events(request->daemon->store, request->id, found.array, add_event,
+				      history, &err);
 	if (r == 0 && !found.job)
 		http_fail(request, 404, "there is no job %llu; see \"tgpu list --all\"",
 			  (unsigned long long)request->id);

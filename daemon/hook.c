@@ -313,6 +313,7 @@ static void add_environment(struct hook *hook, const struct record *record,
 	add_word(env, xasprintf("TGPU_EVENT_DETAIL=%s", event->detail));
 	add_word(env, xasprintf("TGPU_EVENT_TIME=%" PRId64, event->time_ns / NS_PER_S));
 	add_word(env, xasprintf("TGPU_JOB_ID=%" PRIu64, job->id));
+	add_word(env, xasprintf("TGPU_JOB_N_TASKS=%" PRIu32, event->n_tasks));
 	add_word(env, xasprintf("TGPU_JOB_NAME=%s", record->name));
 	add_word(env, xasprintf("TGPU_JOB_UID=%" PRIu32, job->uid));
 	add_word(env, xasprintf("TGPU_JOB_STATE=%s", job_state_name(job->state)));

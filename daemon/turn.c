@@ -63,12 +63,13 @@ void turn_touch(struct daemon *daemon, struct record *record)
 	turn->dirty[turn->n_dirty++] = record;
 }
 
-static void add_event(struct turn *turn, uint64_t job, int64_t time_ns, const char *event,
-		      const char *detail)
+static void add_event(struct turn *turn, uint64_t job, uint32_t n_tasks, int64_t time_ns,
+		      const char *event, const char *detail)
 {
 	xgrow(&turn->events, &turn->events_capacity, turn->n_events + 1, sizeof(*turn->events));
 	turn->events[turn->n_events++] = (struct store_event){
 		.job = job,
+		.n_tasks = n_tasks,
 		.time_ns = time_ns,
 		.event = event,
 		.detail = xstrdup(detail),
@@ -85,7 +86,8 @@ static void enqueue(struct daemon *daemon, struct record *record)
 void turn_submit(struct daemon *daemon, struct record *record)
 {
 	record->is_new = true;
-	add_event(daemon->turn, record->job.id, record->job.submit_ns, "submit", "");
+	add_event(daemon->turn, record->job.id, record->job.n_tasks, record->job.submit_ns,
+		  "submit", "");
 	daemon->metrics.submitted += record->job.n_tasks;
 	turn_touch(daemon, record);
 	if (job_is_eligible(&record->job))
@@ -149,7 +151,8 @@ void turn_settle(struct daemon *daemon, uint64_t job)
 
 void turn_note(struct daemon *daemon, struct record *record, const char *event, const char *detail)
 {
-	add_event(daemon->turn, record->job.id, clock_wall_ns(), event, detail);
+	add_event(daemon->turn, record->job.id, record->job.n_tasks, clock_wall_ns(), event,
+		  detail);
 	turn_touch(daemon, record);
 }
 
@@ -161,7 +164,7 @@ void turn_note_late(struct daemon *daemon, uint64_t job, const char *event, cons
 		turn_note(daemon, record, event, detail);
 		return;
 	}
-	add_event(daemon->turn, job, clock_wall_ns(), event, detail);
+	add_event(daemon->turn, job, 1, clock_wall_ns(), event, detail);
 	turn_want_pass(daemon);
 }
 
@@ -279,7 +282,8 @@ int turn_apply(struct daemon *daemon, struct record *record, struct job_event *e
 		depend_remove(daemon->depend, job->id);
 		depends_end(daemon, job);
 	}
-	add_event(daemon->turn, job->id, event->time_ns, job_event_name(event->type), told);
+	add_event(daemon->turn, job->id, job->n_tasks, event->time_ns, job_event_name(event->type),
+		  told);
 	turn_touch(daemon, record);
 	turn_want_pass(daemon);
 	return 0;

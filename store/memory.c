@@ -186,6 +186,7 @@ static void add_event(struct memory_store *memory, const struct store_event *eve
 	      sizeof(*memory->events));
 	memory->events[memory->n_events++] = (struct store_event){
 		.job = event->job,
+		.n_tasks = event->n_tasks,
 		.revision = revision,
 		.n = n,
 		.time_ns = event->time_ns,
@@ -323,16 +324,20 @@ static int memory_walk(struct store *store, const struct store_filter *filter, s
 	return r;
 }
 
-static int memory_walk_events(struct store *store, uint64_t job, store_event_fn *fn, void *ctx,
-			      struct err *err)
+static int memory_walk_events(struct store *store, uint64_t job, uint64_t array, store_event_fn *fn,
+			      void *ctx, struct err *err)
 {
 	const struct memory_store *memory = memory_of(store);
+	uint64_t first = array ? array : job;
 	int r = 0;
 
 	(void)err;
-	for (size_t i = 0; i < memory->n_events && r == 0; i++)
-		if (memory->events[i].job == job)
-			r = fn(ctx, &memory->events[i]);
+	for (size_t i = 0; i < memory->n_events && r == 0; i++) {
+		const struct store_event *event = &memory->events[i];
+
+		if (event->job >= first && event->job <= job && job - event->job < event->n_tasks)
+			r = fn(ctx, event);
+	}
 	return r;
 }
 

@@ -47,14 +47,19 @@ static const char *const texts[STMT_COUNT] = {
 	[STMT_INHERIT_CHANGED] =
 		"UPDATE job SET changed_spec = (SELECT changed_spec FROM job WHERE id < ?1 "
 		"ORDER BY id DESC LIMIT 1) WHERE id = ?1",
-	[STMT_INSERT_EVENT] = "INSERT INTO event (job, revision, n, time_ns, event, detail) "
-			      "VALUES (?1, ?2, ?3, nullif(?4, 0), ?5, nullif(?6, ''))",
+	[STMT_INSERT_EVENT] =
+		"INSERT INTO event (job, revision, n, time_ns, event, detail, n_tasks) "
+		"VALUES (?1, ?2, ?3, nullif(?4, 0), ?5, nullif(?6, ''), ?7)",
 	[STMT_UPDATE_META] = "UPDATE meta SET last_id = ?1, revision = ?2",
 	[STMT_FIND_KEY] = "SELECT id FROM job WHERE uid = ?1 AND key = ?2",
 };
 
-#define EVENT_COLUMNS "job, revision, n, time_ns, event, detail"
-#define WALK_EVENTS   "SELECT " EVENT_COLUMNS " FROM event WHERE job = ?1 ORDER BY revision, n"
+#define EVENT_COLUMNS "job, revision, n, time_ns, event, detail, n_tasks"
+/* Those that begin with the job, and those of several tasks of its array that begin before it. */
+#define WALK_EVENTS                                                     \
+	"SELECT " EVENT_COLUMNS " FROM event WHERE job = ?1 UNION ALL " \
+	"SELECT " EVENT_COLUMNS " FROM event INDEXED BY event_range "   \
+	"WHERE job >= ?2 AND job < ?1 AND n_tasks > 1 AND n_tasks > ?1 - job ORDER BY revision, n"
 #define WALK_LOG                                                         \
 	"SELECT " EVENT_COLUMNS " FROM event INDEXED BY event_revision " \
 	"WHERE (revision, n) > (?1, ?2) ORDER BY revision, n LIMIT ?3"
@@ -204,6 +209,7 @@ static int insert_event(struct sqlite_store *sqlite, const struct store_event *e
 	sqlite3_bind_int64(stmt, 4, event->time_ns);
 	sqlite3_bind_text(stmt, 5, event->event, -1, SQLITE_STATIC);
 	sqlite3_bind_text(stmt, 6, event->detail, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(stmt, 7, event->n_tasks);
 	r = run(sqlite, STMT_INSERT_EVENT, err);
 	if (r < 0)
 		err_wrap(err, "event of job %" PRIu64, event->job);
@@ -470,6 +476,7 @@ static int walk_event_rows(struct sqlite_store *sqlite, sqlite3_stmt *stmt, stor
 			.time_ns = sqlite3_column_int64(stmt, 3),
 			.event = text ? text : "",
 			.detail = detail ? detail : "",
+			.n_tasks = (uint32_t)sqlite3_column_int64(stmt, 6),
 		};
 
 		r = fn(ctx, &event);
@@ -479,8 +486,8 @@ static int walk_event_rows(struct sqlite_store *sqlite, sqlite3_stmt *stmt, stor
 	return code == SQLITE_DONE ? 0 : sqlite_file_error(sqlite->db, err);
 }
 
-static int sqlite_walk_events(struct store *store, uint64_t job, store_event_fn *fn, void *ctx,
-			      struct err *err)
+static int sqlite_walk_events(struct store *store, uint64_t job, uint64_t array, store_event_fn *fn,
+			      void *ctx, struct err *err)
 {
 	struct sqlite_store *sqlite = sqlite_of(store);
 	sqlite3_stmt *stmt = NULL;
@@ -489,6 +496,7 @@ static int sqlite_walk_events(struct store *store, uint64_t job, store_event_fn 
 	if (r < 0)
 		return r;
 	sqlite3_bind_int64(stmt, 1, (int64_t)job);
+	sqlite3_bind_int64(stmt, 2, (int64_t)(array ? array : job));
 	r = walk_event_rows(sqlite, stmt, fn, ctx, err);
 	put_back_stmt(&sqlite->walk_events, stmt);
 	return r;

@@ -33,7 +33,8 @@ static void check_batch(const struct store_batch *batch)
 	for (size_t i = 0; i < batch->n_updates; i++)
 		check_row(&batch->updates[i]);
 	for (size_t i = 0; i < batch->n_events; i++)
-		assert(batch->events[i].event && batch->events[i].detail);
+		assert(batch->events[i].event && batch->events[i].detail &&
+		       batch->events[i].n_tasks > 0);
 	for (size_t i = 0; i < batch->n_drains; i++)
 		assert(batch->drains[i].uuid && batch->drains[i].reason);
 	for (size_t i = 0; i < batch->n_windows; i++)
@@ -60,13 +61,13 @@ int store_walk(struct store *store, const struct store_filter *filter, store_row
 	return r;
 }
 
-int store_walk_events(struct store *store, uint64_t job, store_event_fn *fn, void *ctx,
-		      struct err *err)
+int store_walk_events(struct store *store, uint64_t job, uint64_t array, store_event_fn *fn,
+		      void *ctx, struct err *err)
 {
 	int r;
 
 	store->n_walks++;
-	r = store->ops->walk_events(store, job, fn, ctx, err);
+	r = store->ops->walk_events(store, job, array, fn, ctx, err);
 	store->n_walks--;
 	return r;
 }

@@ -43,7 +43,8 @@ struct store_row {
 
 /* One line of a job's history. Its place in the history of all is (revision, n). */
 struct store_event {
-	uint64_t job;
+	uint64_t job;	  /* or the first of n_tasks, which a row stands for */
+	uint32_t n_tasks; /* > 0 */
 	int64_t time_ns;
 	const char *event;  /* job_event_name(), or "submit" */
 	const char *detail; /* "" or a sentence */
@@ -118,8 +119,8 @@ struct store_ops {
 		      struct err *err);
 	int (*walk)(struct store *store, const struct store_filter *filter, store_row_fn *fn,
 		    void *ctx, struct err *err);
-	int (*walk_events)(struct store *store, uint64_t job, store_event_fn *fn, void *ctx,
-			   struct err *err);
+	int (*walk_events)(struct store *store, uint64_t job, uint64_t array, store_event_fn *fn,
+			   void *ctx, struct err *err);
 	int (*walk_log)(struct store *store, uint64_t revision, uint64_t n, size_t limit,
 			store_event_fn *fn, void *ctx, struct err *err);
 	int (*walk_drains)(struct store *store, store_drain_fn *fn, void *ctx, struct err *err);
@@ -165,9 +166,11 @@ int store_commit(struct store *store, const struct store_batch *batch, uint64_t 
 int store_walk(struct store *store, const struct store_filter *filter, store_row_fn *fn, void *ctx,
 	       struct err *err);
 
-/* Walk one job's history, oldest first. */
-int store_walk_events(struct store *store, uint64_t job, store_event_fn *fn, void *ctx,
-		      struct err *err);
+/* Walk one job's history, oldest first. Of a task, what happened to many at once is in it too:
+ * `array` is the first task of its array (job.array; 0: it is in none). O(its events + those of
+ * several tasks of its array). */
+int store_walk_events(struct store *store, uint64_t job, uint64_t array, store_event_fn *fn,
+		      void *ctx, struct err *err);
 
 /* Walk what happened to all jobs after the n-th event of `revision`, oldest first, at most `limit`
  * events. n UINT64_MAX: after all of that revision. */

@@ -77,6 +77,29 @@ def test_the_past_is_all_histories_in_order(tgpu_factory):
     assert {event["job"] for _, event in past(tgpu, "&jobs=2,4-5")} == {2, 4, 5}
 
 
+def test_what_happens_to_many_tasks_happens_to_each(tgpu_factory):
+    """An array that waits is one row with one event per change: a task's history and stream have those all the same."""
+    tgpu = tgpu_factory(gpus="simulated:1")
+    assert tgpu.submit("--hold", "--array", "1-10", "-G", "1", "--", "sleep", "1000") == 1
+    follower = Stream(tgpu, "?jobs=8&since=0")
+    assert tgpu.cli("update", "1-10", "--priority", "3").returncode == 0
+    tgpu.cli("release", "1-10")
+    tgpu.wait_for_state(1, "running")
+    tgpu.cli("hold", "3")
+    tgpu.cli("cancel", "6-10")
+    histories = {job: [entry["event"] for entry in tgpu.job(job)["history"]] for job in range(1, 11)}
+    whole = ["submit", "update", "release"]
+    assert histories == {1: [*whole, "place", "start"], 2: whole, 3: [*whole, "hold"], 4: whole, 5: whole,
+                         **{job: [*whole, "cancel"] for job in range(6, 11)}}
+    seen = [follower.next()[1] for _ in range(4)]
+    assert [(event["job"], event["n_tasks"], event["event"]) for event in seen] == [
+        (1, 10, "submit"), (1, 10, "update"), (1, 10, "release"), (6, 5, "cancel")]
+    follower.close()
+    assert [event for _, event in past(tgpu, "&jobs=8")] == seen
+    assert "job 6-10  cancel" in tgpu.cli("events", "--job", "9-20").stdout
+    assert "job cancel job=6 n_tasks=5 " in tgpu.daemon_log()
+
+
 def test_a_stream_tells_what_happens(tgpu_factory):
     tgpu = tgpu_factory(gpus="simulated:2")
     tgpu.wait(tgpu.submit("--", "true"))

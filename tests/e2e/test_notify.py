@@ -67,6 +67,7 @@ def test_facts_are_in_the_environment_and_never_in_a_command(tgpu_factory, tmp_p
     tgpu.wait(job)
     facts = dict(word.split("=", 1) for word in wait_for(told, bool).split("\0") if word)
     assert facts["TGPU_JOB_NAME"] == name and not harm.exists()
+    assert facts["TGPU_JOB_N_TASKS"] == "1"
     assert facts["TGPU_JOB_ID"] == str(job) and facts["TGPU_JOB_EXIT_CODE"] == "7" and facts["TGPU_JOB_CAUSE"] == "exit"
     assert facts["TGPU_EVENT"] == "fail" and facts["TGPU_JOB_GPUS"] == "0,1" and facts["TGPU_JOB_UID"] == str(os.getuid())
     assert facts["TGPU_JOB_STATE"] == "failed"

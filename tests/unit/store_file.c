@@ -62,7 +62,7 @@ int commit_job(struct store *store, uint64_t id, size_t size, struct err *err)
 	struct store_row row = {
 		.name = "n", .spec = spec, .owner = "{}", .alloc = "", .message = ""};
 	struct store_row previous = row;
-	struct store_event event = {id, 1, "submit", ""};
+	struct store_event event = {id, 1, 1, "submit", ""};
 	struct store_batch batch = {.inserts = &row,
 				    .n_inserts = 1,
 				    .updates = &previous,
@@ -113,7 +113,7 @@ uint64_t whole_commits(struct store *store)
 	assert_int_equal(store_walk(store, &all, count_row, &n_rows, NULL), 0);
 	assert_int_equal(store_walk(store, &active, count_row, &n_active, NULL), 0);
 	for (uint64_t job = 1; job <= id + 1; job++)
-		store_walk_events(store, job, count_event, &n_events, NULL);
+		store_walk_events(store, job, 0, count_event, &n_events, NULL);
 	assert_int_equal(id, revision);
 	assert_int_equal(n_rows, revision);
 	assert_int_equal(n_events, revision);

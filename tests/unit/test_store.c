@@ -167,8 +167,8 @@ static int add_row(void *ctx, const struct store_row *row)
 
 static int add_event(void *ctx, const struct store_event *event)
 {
-	buf_printf(ctx, "%lu %ld %s <%s>\n", event->job, event->time_ns, event->event,
-		   event->detail);
+	buf_printf(ctx, "%lu+%u %ld %s <%s>\n", event->job, event->n_tasks, event->time_ns,
+		   event->event, event->detail);
 	return 0;
 }
 
@@ -196,8 +196,10 @@ static void dump(struct store *store, uint64_t last, struct buf *out)
 	assert_int_equal(store_last(store, &id, &revision, NULL), 0);
 	buf_printf(out, "last %lu revision %lu\n", id, revision);
 	assert_int_equal(store_walk(store, &filter, add_row, out, NULL), 0);
-	for (uint64_t job = 1; job <= last; job++)
-		assert_int_equal(store_walk_events(store, job, add_event, out, NULL), 0);
+	for (uint64_t job = 1; job <= last; job++) {
+		assert_int_equal(store_walk_events(store, job, 0, add_event, out, NULL), 0);
+		assert_int_equal(store_walk_events(store, job, job / 2, add_event, out, NULL), 0);
+	}
 }
 
 static void test_new_store_is_empty(void **state)
@@ -348,7 +350,7 @@ static void test_refused_batches_leave_nothing(void **state)
 	struct store_row new = make_row(6, JOB_QUEUED), same_id = make_row(5, JOB_QUEUED);
 	struct store_row same_key = make_row(7, JOB_QUEUED), unknown = make_row(8, JOB_QUEUED);
 	struct store_row changed = make_row(5, JOB_FINISHED);
-	struct store_event event = {8, 1, "place", ""}, good = {5, 1, "place", ""};
+	struct store_event event = {8, 1, 1, "place", ""}, good = {5, 1, 1, "place", ""};
 	struct store_row by_id[] = {new, same_id}, by_key[] = {new, same_key}, twice[] = {new, new};
 	struct store_row updates[] = {changed, unknown};
 	struct store_event events[] = {good, event};
@@ -387,10 +389,10 @@ static void test_history_is_oldest_first(void **state)
 	struct fixture *f = *state;
 	struct store_row rows[] = {make_row(1, JOB_QUEUED), make_row(2, JOB_QUEUED)};
 	struct store_event events[] = {
-		{2, 30, "submit", ""},
-		{1, 20, "submit", ""},
-		{1, 10, "place", "node a"}, /* clocks jump; order is commit order */
-		{1, TIME_UNKNOWN, "start", ""}};
+		{2, 1, 30, "submit", ""},
+		{1, 1, 20, "submit", ""},
+		{1, 1, 10, "place", "node a"}, /* clocks jump; order is commit order */
+		{1, 1, TIME_UNKNOWN, "start", ""}};
 	struct store_batch batch = {
 		.inserts = rows, .n_inserts = 2, .events = events, .n_events = 3};
 	struct store_batch later = {.events = &events[3], .n_events = 1};
@@ -399,10 +401,11 @@ static void test_history_is_oldest_first(void **state)
 
 	assert_int_equal(store_commit(f->store, &batch, &revision, NULL), 0);
 	assert_int_equal(store_commit(f->store, &later, &revision, NULL), 0);
-	store_walk_events(f->store, 1, add_event, &got, NULL);
-	assert_string_equal(buf_get(&got), "1 20 submit <>\n1 10 place <node a>\n1 0 start <>\n");
+	store_walk_events(f->store, 1, 0, add_event, &got, NULL);
+	assert_string_equal(buf_get(&got),
+			    "1+1 20 submit <>\n1+1 10 place <node a>\n1+1 0 start <>\n");
 	buf_clear(&got);
-	assert_int_equal(store_walk_events(f->store, 3, add_event, &got, NULL), 0);
+	assert_int_equal(store_walk_events(f->store, 3, 0, add_event, &got, NULL), 0);
 	assert_string_equal(buf_get(&got), "");
 }
 
@@ -456,7 +459,8 @@ static int stop_at_2(void *ctx, const struct store_row *row)
 
 static int add_logged(void *ctx, const struct store_event *event)
 {
-	buf_printf(ctx, "%lu.%lu:%lu:%s ", event->revision, event->n, event->job, event->event);
+	buf_printf(ctx, "%lu.%lu:%lu+%u:%s ", event->revision, event->n, event->job, event->n_tasks,
+		   event->event);
 	return 0;
 }
 
@@ -469,12 +473,52 @@ static void assert_log(struct fixture *f, uint64_t revision, uint64_t n, size_t 
 	assert_string_equal(buf_get(&got), want);
 }
 
+static int add_name(void *ctx, const struct store_event *event)
+{
+	buf_printf(ctx, "%s ", event->event);
+	return 0;
+}
+
+static void assert_history(struct fixture *f, uint64_t job, uint64_t array, const char *want)
+{
+	_cleanup_(buf_finish) struct buf got = {0};
+
+	assert_int_equal(store_walk_events(f->store, job, array, add_name, &got, NULL), 0);
+	assert_string_equal(buf_get(&got), want);
+}
+
+/* What happened to many tasks happened to each of them, and to no other. */
+static void test_history_of_a_task(void **state)
+{
+	struct fixture *f = *state;
+	struct store_row rows[] = {make_part(1, 9, "a"), make_row(10, JOB_QUEUED)};
+	struct store_row parts[] = {make_part(2, 4, NULL), make_part(6, 4, NULL)};
+	struct store_event events[] = {
+		{1, 9, 1, "submit", ""}, {10, 1, 1, "other", ""}, {1, 1, 2, "start", ""},
+		{2, 8, 3, "hold", ""},	 {6, 4, 4, "cancel", ""}, {1, 1, 5, "finish", ""},
+	};
+	struct store_batch batch = {
+		.inserts = rows, .n_inserts = 2, .events = events, .n_events = 3};
+	struct store_batch later = {
+		.inserts = parts, .n_inserts = 2, .events = &events[3], .n_events = 3};
+	uint64_t revision;
+
+	assert_int_equal(store_commit(f->store, &batch, &revision, NULL), 0);
+	assert_int_equal(store_commit(f->store, &later, &revision, NULL), 0);
+	assert_history(f, 1, 1, "submit start finish ");
+	assert_history(f, 2, 1, "submit hold ");
+	assert_history(f, 5, 1, "submit hold ");
+	assert_history(f, 6, 1, "submit hold cancel ");
+	assert_history(f, 9, 1, "submit hold cancel ");
+	assert_history(f, 10, 0, "other ");
+}
+
 static void test_the_log_is_of_all_jobs_in_order(void **state)
 {
 	struct fixture *f = *state;
 	struct store_row rows[] = {make_row(1, JOB_QUEUED), make_row(2, JOB_QUEUED)};
-	struct store_event first[] = {{2, 5, "b", ""}, {1, 6, "a", ""}};
-	struct store_event second[] = {{1, 7, "c", ""}, {1, 8, "d", ""}, {2, 9, "e", ""}};
+	struct store_event first[] = {{2, 1, 5, "b", ""}, {1, 3, 6, "a", ""}};
+	struct store_event second[] = {{1, 1, 7, "c", ""}, {1, 1, 8, "d", ""}, {2, 1, 9, "e", ""}};
 	struct store_batch batch = {
 		.inserts = rows, .n_inserts = 2, .events = first, .n_events = 2};
 	uint64_t revision;
@@ -483,11 +527,11 @@ static void test_the_log_is_of_all_jobs_in_order(void **state)
 	assert_int_equal(store_commit(f->store, &batch, &revision, NULL), 0);
 	batch = (struct store_batch){.events = second, .n_events = 3};
 	assert_int_equal(store_commit(f->store, &batch, &revision, NULL), 0);
-	assert_log(f, 0, UINT64_MAX, 10, "1.0:2:b 1.1:1:a 2.0:1:c 2.1:1:d 2.2:2:e ");
-	assert_log(f, 0, UINT64_MAX, 3, "1.0:2:b 1.1:1:a 2.0:1:c ");
-	assert_log(f, 1, 0, 10, "1.1:1:a 2.0:1:c 2.1:1:d 2.2:2:e ");
-	assert_log(f, 1, UINT64_MAX, 10, "2.0:1:c 2.1:1:d 2.2:2:e ");
-	assert_log(f, 2, 1, 10, "2.2:2:e ");
+	assert_log(f, 0, UINT64_MAX, 10, "1.0:2+1:b 1.1:1+3:a 2.0:1+1:c 2.1:1+1:d 2.2:2+1:e ");
+	assert_log(f, 0, UINT64_MAX, 3, "1.0:2+1:b 1.1:1+3:a 2.0:1+1:c ");
+	assert_log(f, 1, 0, 10, "1.1:1+3:a 2.0:1+1:c 2.1:1+1:d 2.2:2+1:e ");
+	assert_log(f, 1, UINT64_MAX, 10, "2.0:1+1:c 2.1:1+1:d 2.2:2+1:e ");
+	assert_log(f, 2, 1, 10, "2.2:2+1:e ");
 	assert_log(f, 2, 2, 10, "");
 	assert_log(f, UINT64_MAX, UINT64_MAX, 10, "");
 }
@@ -504,7 +548,7 @@ static void test_callback_stops_the_walk(void **state)
 	struct fixture *f = *state;
 	struct store_row rows[] = {make_row(1, JOB_QUEUED), make_row(2, JOB_QUEUED),
 				   make_row(3, JOB_QUEUED)};
-	struct store_event event = {1, 1, "submit", ""};
+	struct store_event event = {1, 1, 1, "submit", ""};
 	struct store_batch batch = {
 		.inserts = rows, .n_inserts = 3, .events = &event, .n_events = 1};
 	struct store_filter all = {.uid = -1};
@@ -512,7 +556,7 @@ static void test_callback_stops_the_walk(void **state)
 
 	store_commit(f->store, &batch, &revision, NULL);
 	assert_int_equal(store_walk(f->store, &all, stop_at_2, NULL, NULL), 42);
-	assert_int_equal(store_walk_events(f->store, 1, stop_at_event, NULL, NULL), -7);
+	assert_int_equal(store_walk_events(f->store, 1, 0, stop_at_event, NULL, NULL), -7);
 	assert_ids(f, &all, "1 2 3 "); /* the next one begins anew */
 	assert_int_equal(commit(f->store, NULL, 0, rows, 1), 2);
 }
@@ -642,6 +686,7 @@ static void random_batch(struct random_batch *random, unsigned *seed)
 	for (size_t i = 0; i < 4; i++)
 		random->events[i] = (struct store_event){
 			.job = (uint64_t)rand_r(seed) % RANDOM_IDS + 1,
+			.n_tasks = rand_r(seed) % 2 ? 1 : (uint32_t)rand_r(seed) % 9 + 1,
 			.time_ns = rand_r(seed) % 3,
 			.event = "place",
 			.detail = rand_r(seed) % 2 ? "" : "why",
@@ -732,6 +777,7 @@ int main(void)
 		BOTH(test_keys_are_unique_per_user),
 		BOTH(test_refused_batches_leave_nothing),
 		BOTH(test_history_is_oldest_first),
+		BOTH(test_history_of_a_task),
 		BOTH(test_the_log_is_of_all_jobs_in_order),
 		BOTH(test_filters),
 		BOTH(test_callback_stops_the_walk),

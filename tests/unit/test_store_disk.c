@@ -288,6 +288,36 @@ static int plan_of_last(struct buf *plan)
 	return sqlite3_stmt_status(stmt, SQLITE_STMTSTATUS_VM_STEP, 0);
 }
 
+/* What one task of a large array has gone through, among what all the others have. */
+static void test_a_history_does_not_touch_those_of_other_tasks(void **state)
+{
+	enum { BATCH = 1000, N = 100000 };
+	struct store_event *events = xcalloc(BATCH, sizeof(*events));
+	struct store_batch batch = {.events = events, .n_events = BATCH};
+	_cleanup_(buf_finish) struct buf plan = {0};
+	struct store *store;
+	uint64_t revision, n = 0;
+
+	(void)state;
+	sqlite3_auto_extension((void (*)(void))remember_db);
+	store = must_open();
+	fill(store, N);
+	for (uint64_t id = 1; id <= N; id += BATCH) {
+		for (size_t i = 0; i < BATCH; i++)
+			events[i] = (struct store_event){id + i, 1, 1, "start", ""};
+		if (id == 1)
+			events[0] = (struct store_event){1, N, 1, "submit", ""};
+		assert_int_equal(store_commit(store, &batch, &revision, NULL), 0);
+	}
+	assert_int_equal(store_walk_events(store, N, 1, count_event, &n, NULL), 0);
+	assert_int_equal(n, 2);
+	assert_in_range(plan_of_last(&plan), 2, 200);
+	assert_non_null(strstr(buf_get(&plan), "event_range (job>? AND job<?)"));
+	sqlite3_reset_auto_extension();
+	store_close(store);
+	free(events);
+}
+
 static void test_walks_do_not_touch_the_rest(void **state)
 {
 	static const struct {
@@ -338,6 +368,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_rows_of_no_meaning, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_other_versions_are_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_kill_loses_no_commit, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_history_does_not_touch_those_of_other_tasks,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_walks_do_not_touch_the_rest, set_up,
 						tear_down),
 	};

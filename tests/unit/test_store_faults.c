@@ -173,7 +173,7 @@ static int read_everything(uint64_t n, struct err *err)
 	if (r == 0)
 		r = store_walk(store, &active, count_row, &n_active, err);
 	for (uint64_t job = 1; r == 0 && job <= n; job++)
-		r = store_walk_events(store, job, count_event, &n_events, err);
+		r = store_walk_events(store, job, 0, count_event, &n_events, err);
 	if (r == 0)
 		r = store_walk_drains(store, ignore_drain, NULL, err);
 	if (r == 0)

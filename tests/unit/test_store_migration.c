@@ -93,7 +93,7 @@ static void assert_usable(void)
 	assert_int_equal(id, JOBS);
 	assert_int_equal(store_walk(store, &all, note_state, &states, NULL), 0);
 	assert_int_equal(states, STATES);
-	assert_int_equal(store_walk_events(store, 1, count_event, &n_events, NULL), 0);
+	assert_int_equal(store_walk_events(store, 1, 0, count_event, &n_events, NULL), 0);
 	assert_int_equal(n_events, 4); /* submit, place, start, finish */
 	must_commit(store, JOBS + 1);
 	store_close(store);
