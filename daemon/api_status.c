@@ -33,13 +33,13 @@ int api_nodes_reply(struct request_context *request)
 
 static json_t *count_jobs(const struct daemon *daemon)
 {
-	struct state_counts n = record_count_states(daemon);
+	const uint64_t *n = daemon->counts.jobs;
 	json_t *counts = json_object();
 
 	for (int i = 0; i < JOB_STATE_COUNT; i++)
-		if (n.jobs[i] > 0)
+		if (n[i] > 0)
 			json_object_set_new(counts, job_state_name((enum job_state)i),
-					    json_integer((json_int_t)n.jobs[i]));
+					    json_integer((json_int_t)n[i]));
 	return counts;
 }
 

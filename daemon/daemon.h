@@ -34,6 +34,19 @@ struct trace;
 struct turn;
 struct window_list;
 
+/* How many jobs are in each state, but for those that are over. */
+struct state_counts {
+	uint64_t jobs[JOB_STATE_COUNT];
+	uint64_t held; /* of the queued ones */
+};
+
+/* As what a record is in these. */
+struct counted {
+	uint32_t n_tasks; /* 0: it is not */
+	enum job_state state;
+	bool held;
+};
+
 /* A job that is not over, or the tasks of an array that wait (job.n_tasks). */
 struct record {
 	struct job job;
@@ -56,6 +69,7 @@ struct record {
 	char *new_key;	       /* owned: of a new job; NULL: none */
 	struct record **aside; /* the list of those not in line that it is in; NULL */
 	struct record *prev, *next; /* there */
+	struct counted counted;	    /* in daemon->counts */
 	UT_hash_handle hh;
 };
 
@@ -85,6 +99,7 @@ struct daemon {
 	struct record **arrays; /* owned; borrowed: those for several tasks, in order of id */
 	size_t n_arrays, arrays_capacity;
 	struct record *held, *dependent; /* those that wait without being in line */
+	struct state_counts counts;	 /* as of the last commit */
 	struct depend *depend;
 	struct user *users; /* by uid: those with records */
 	struct machine *machine;
@@ -127,19 +142,15 @@ void record_walk_set(const struct daemon *daemon, const struct idset *ids,
 		     void (*fn)(void *ctx, struct record *record, const struct idrange *part),
 		     void *ctx);
 
-/* Its state has changed: put it aside or take it back. */
+/* What it is has changed and is on disk: count it as that, and put it aside or take it back. */
 void record_file(struct daemon *daemon, struct record *record);
+
+/* Assert that the counts are those of a walk. O(records); after a commit. */
+void record_check_counts(const struct daemon *daemon);
 
 /* Leave a record its first n tasks; the others become a record of their own, alike in everything,
  * which is returned. */
 struct record *record_split(struct daemon *daemon, struct record *record, uint32_t n);
-
-/* How many jobs are in each state, but for those that are over. O(records). */
-struct state_counts {
-	uint64_t jobs[JOB_STATE_COUNT];
-	uint64_t held; /* of the queued ones */
-};
-struct state_counts record_count_states(const struct daemon *daemon);
 
 /* How many jobs this user has that are not over. */
 int64_t record_count(const struct daemon *daemon, uint32_t uid);

@@ -81,7 +81,7 @@ static void write_start_time(const struct writer *writer)
 
 static void write_jobs(const struct writer *writer)
 {
-	struct state_counts n = record_count_states(writer->daemon);
+	struct state_counts n = writer->daemon->counts;
 
 	n.jobs[JOB_QUEUED] -= n.held;
 	labelled(writer, "", (double)n.held, "state", "held");

@@ -43,19 +43,22 @@ int64_t record_count(const struct daemon *daemon, uint32_t uid)
 	return user ? user->n_jobs : 0;
 }
 
-struct state_counts record_count_states(const struct daemon *daemon)
+static void add_counted(struct state_counts *counts, const struct counted *counted, int64_t sign)
 {
-	struct state_counts counts = {0};
+	uint64_t change = (uint64_t)(sign * counted->n_tasks);
 
-	for (const struct record *record = daemon->records; record; record = record->hh.next) {
-		const struct job *job = &record->job;
+	counts->jobs[counted->state] += change;
+	if (counted->state == JOB_QUEUED && counted->held)
+		counts->held += change;
+}
 
-		if (!job_state_is_final(job->state))
-			counts.jobs[job->state] += job->n_tasks;
-		if (job->state == JOB_QUEUED && job->held)
-			counts.held += job->n_tasks;
-	}
-	return counts;
+/* Parts that were split off are counted when they are on disk, in the same commit as what is left.
+ */
+static void count_as(struct daemon *daemon, struct record *record, struct counted counted)
+{
+	add_counted(&daemon->counts, &record->counted, -1);
+	record->counted = counted;
+	add_counted(&daemon->counts, &record->counted, 1);
 }
 
 /* Where in `arrays` the first is whose id is above this one. */
@@ -224,7 +227,9 @@ void record_file(struct daemon *daemon, struct record *record)
 	const struct job *job = &record->job;
 	bool waits = job->state == JOB_QUEUED && !job_is_eligible(job);
 	struct record **list = !waits ? NULL : job->held ? &daemon->held : &daemon->dependent;
+	uint32_t n = job_state_is_final(job->state) ? 0 : job->n_tasks;
 
+	count_as(daemon, record, (struct counted){n, job->state, job->held});
 	if (list == record->aside)
 		return;
 	if (record->aside)
@@ -232,6 +237,20 @@ void record_file(struct daemon *daemon, struct record *record)
 	if (list)
 		DL_APPEND(*list, record);
 	record->aside = list;
+}
+
+void record_check_counts(const struct daemon *daemon)
+{
+	struct state_counts counts = {0};
+
+	for (const struct record *record = daemon->records; record; record = record->hh.next) {
+		const struct job *job = &record->job;
+
+		if (!job_state_is_final(job->state))
+			add_counted(&counts, &(struct counted){job->n_tasks, job->state, job->held},
+				    1);
+	}
+	assert(memcmp(&counts, &daemon->counts, sizeof(counts)) == 0);
 }
 
 struct record *record_split(struct daemon *daemon, struct record *record, uint32_t n)
@@ -265,6 +284,7 @@ struct record *record_split(struct daemon *daemon, struct record *record, uint32
 void record_destroy(struct daemon *daemon, struct record *record)
 {
 	HASH_DEL(daemon->records, record);
+	count_as(daemon, record, (struct counted){0});
 	if (record->aside)
 		DL_DELETE(*record->aside, record);
 	count_jobs(daemon, record->job.uid, -(int64_t)record->job.n_tasks);

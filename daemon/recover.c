@@ -180,10 +180,12 @@ int recover_load(struct daemon *daemon, struct err *err)
 	if (r < 0)
 		return r;
 	HASH_ITER (hh, daemon->records, record, next) {
-		if (job_state_has_gpus(record->job.state))
+		if (job_state_has_gpus(record->job.state)) {
+			record_file(daemon, record);
 			launch_recover(daemon, record);
-		else
+		} else {
 			r = requeue_loaded(daemon, record, err);
+		}
 		if (r < 0)
 			return r;
 	}

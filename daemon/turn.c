@@ -475,6 +475,9 @@ static void commit(struct daemon *daemon)
 		turn->dirty[i]->job.revision = daemon->revision;
 		record_file(daemon, turn->dirty[i]);
 	}
+#ifdef CHECK_INVARIANTS
+	record_check_counts(daemon);
+#endif
 }
 
 static void forget_written(struct turn *turn)

@@ -227,6 +227,8 @@ class Tgpu:
             self.wait_all([])
             status = self.api("GET", "/v1/status")[1]
             base = status["cgroup"]
+            if status["jobs"]:
+                wrong.append(f"counted though over: {status['jobs']}")
             if status["illegal_events"]:
                 wrong.append(f"{status['illegal_events']} impossible events\n{self.daemon_log()}")
             self.stop()

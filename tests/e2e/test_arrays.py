@@ -2,7 +2,9 @@
 """Arrays, dependencies, limits and preemption, through the whole house."""
 import json
 import os
+import random
 import signal
+import time
 
 import pytest
 
@@ -294,6 +296,57 @@ def test_the_status_counts_tasks(tgpu_factory):
     for _ in range(2):
         tgpu.wait_for_state(tgpu.submit("--gpus", "1", "--", "sleep", "1000"), "running")
     assert tgpu.api("GET", "/v1/status")[1]["jobs"] == {"queued": 1000, "running": 2}
+
+
+def count_held(tgpu):
+    connection = UnixConnection(tgpu.socket)
+    connection.request("GET", "/metrics")
+    text = connection.getresponse().read().decode()
+    connection.close()
+    return int(text.split('tgpu_jobs{state="held"} ')[1].split("\n")[0])
+
+
+def count(tgpu):
+    """What the status says and what the list shows, both as of one revision: jobs by state, and how many are held."""
+    while True:
+        status, held = tgpu.api("GET", "/v1/status")[1], count_held(tgpu)
+        _, listed = tgpu.api("GET", "/v1/jobs?state=active&limit=10000&fields=state,n_tasks,held")
+        if status["revision"] == listed["revision"]:
+            break
+    shown, shown_held = {}, 0
+    for job in listed["jobs"]:
+        shown[job["state"]] = shown.get(job["state"], 0) + job["n_tasks"]
+        shown_held += job["n_tasks"] * (job["held"] and job["state"] == "queued")
+    return (status["jobs"], held), (shown, shown_held)
+
+
+def test_the_status_counts_what_the_list_shows(tgpu_factory):
+    """The counts are kept as records change, split and end: whatever is done, they are those of a walk."""
+    seed = int(os.environ.get("TGPU_TEST_SEED", time.time_ns() % 100000))
+    print(f"TGPU_TEST_SEED={seed}")
+    draw = random.Random(seed)
+    tgpu = tgpu_factory(gpus="simulated:3")
+    last = 0
+    for _ in range(120):
+        first = draw.randint(1, max(last, 1))
+        ids = f"{first}-{min(last, first + draw.randint(0, 6)) or 1}"
+        verb = draw.choice(["submit", "submit", "hold", "release", "cancel", "requeue", "update", "restart", "refused"])
+        spec = {"command": ["sleep", "1000"], "cwd": "/", "env": {}, "num_gpus": 1, "hold": draw.random() < 0.4}
+        if verb == "submit" and draw.random() < 0.7:
+            spec["array"] = f"1-{draw.randint(1, 12)}"
+        if verb == "refused":
+            spec.update(after="99999", array="1-5")
+        if verb in ("submit", "refused"):
+            status, answer = tgpu.api("POST", "/v1/jobs", spec)
+            assert (status == 201) == (verb == "submit"), answer
+            last = answer["id"] + answer["n_jobs"] - 1 if status == 201 else last
+        elif verb == "restart" and draw.random() < 0.3:
+            draw.choice([tgpu.stop, tgpu.kill9])()
+            tgpu.start()
+        elif verb != "restart":
+            tgpu.api("POST", f"/v1/jobs/{verb}", {"ids": ids, "set": {"priority": draw.randint(0, 9)}, "now": True})
+        told, shown = count(tgpu)
+        assert told == shown, (verb, ids)
 
 
 def test_last_means_the_whole_array(tgpu_factory):
