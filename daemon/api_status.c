@@ -78,18 +78,19 @@ static void add_telling(const struct daemon *daemon, json_t *status)
 int api_status_reply(struct request_context *request)
 {
 	const struct daemon *daemon = request->daemon;
-	const struct sched_config *sched = &daemon->config.sched;
+	const struct config *config = &daemon->config;
+	char number[CONFIG_NUMBER_SIZE];
 	json_t *status = json_pack(
 		"{s:s, s:i, s:i, s:I, s:I, s:s, s:s, s:b, s:s?, s:s, s:s, s:s, s:I}", "version",
 		TGPU_VERSION, "pid", (int)getpid(), "uid", (int)geteuid(), "start_ms",
 		(json_int_t)(daemon->start_ns / NS_PER_MS), "revision",
 		(json_int_t)daemon->revision, "state_dir", daemon->paths.state_dir, "socket",
 		daemon->paths.socket, "system", (int)daemon->paths.system, "cgroup", daemon->cgroup,
-		"cgroup_reason", daemon->cgroup_reason, "policy", sched->policy->name, "backfill",
-		sched->backfill == BACKFILL_EASY ? "easy" : "none", "illegal_events",
+		"cgroup_reason", daemon->cgroup_reason, "policy", config->sched.policy->name,
+		"backfill", config_backfill(config, number), "illegal_events",
 		(json_int_t)daemon->illegal_events);
 
-	json_object_set_new(status, "config", json_string(daemon->config.file));
+	json_object_set_new(status, "config", json_string(config->file));
 	json_object_set_new(status, "tgpu_gpus", json_string(getenv("TGPU_GPUS")));
 	add_machine(daemon, status);
 	add_telling(daemon, status);

@@ -45,21 +45,30 @@ static int parse_policy(struct config *config, const char *value, struct err *er
 	return 0;
 }
 
+/* By mode; NULL: not by a word of its own. BACKFILL_RESERVE is the number of its reservations. */
+static const char *const backfill_names[BACKFILL_MODE_COUNT] = {
+	[BACKFILL_NONE] = "none",
+	[BACKFILL_EASY] = "easy",
+	[BACKFILL_CONSERVATIVE] = "conservative",
+};
+
+const char *config_backfill(const struct config *config, char number[CONFIG_NUMBER_SIZE])
+{
+	const char *name = backfill_names[config->sched.backfill];
+
+	if (name)
+		return name;
+	snprintf(number, CONFIG_NUMBER_SIZE, "%u", config->sched.reservations);
+	return number;
+}
+
 static int parse_backfill(struct config *config, const char *value, struct err *err)
 {
-	static const struct {
-		const char *name;
-		enum backfill_mode mode;
-	} modes[] = {
-		{"none", BACKFILL_NONE},
-		{"easy", BACKFILL_EASY},
-		{"conservative", BACKFILL_CONSERVATIVE},
-	};
 	int64_t reservations;
 
-	for (size_t i = 0; i < ARRAY_SIZE(modes); i++)
-		if (STREQ(modes[i].name, value)) {
-			config->sched.backfill = modes[i].mode;
+	for (size_t i = 0; i < ARRAY_SIZE(backfill_names); i++)
+		if (backfill_names[i] && STREQ(backfill_names[i], value)) {
+			config->sched.backfill = (enum backfill_mode)i;
 			return 0;
 		}
 	if (parse_int64(value, 2, BACKFILL_RESERVATIONS_MAX, &reservations) < 0)

@@ -58,6 +58,10 @@ struct config_key {
 /* The table, ended by a NULL name. */
 extern const struct config_key config_keys[];
 
+/* The value of "backfill", as it is written: a word, or a number in the caller's buffer. */
+#define CONFIG_NUMBER_SIZE 16
+const char *config_backfill(const struct config *config, char number[CONFIG_NUMBER_SIZE]);
+
 /* All defaults. */
 void config_init(struct config *config);
 

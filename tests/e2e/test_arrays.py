@@ -245,6 +245,8 @@ def test_limits_of_a_user(tgpu_factory):
 @pytest.mark.parametrize("backfill", ["none", "easy", "4", "conservative"])
 def test_every_policy_with_every_backfill_runs_all(tgpu_factory, policy, backfill):
     tgpu = tgpu_factory(gpus="simulated:4", config=f"policy = {policy}\nbackfill = {backfill}\n")
+    status = tgpu.api("GET", "/v1/status")[1]
+    assert (status["policy"], status["backfill"]) == (policy, backfill)
     jobs = [tgpu.submit("--gpus", str(1 + i % 4), *(("--time", "1m") if i % 2 else ()), "--", "true") for i in range(8)]
     for job in jobs:
         assert tgpu.wait(job)["state"] == "finished"
