@@ -11,41 +11,58 @@
 
 struct found {
 	const struct request_context *request;
-	json_t *job;  /* new reference */
-	json_t *spec; /* new reference */
-	uint64_t revision;
+	const struct record *record; /* borrowed; NULL: it is over */
+	json_t *job;		     /* new reference */
+	json_t *spec;		     /* new reference */
 	uint32_t uid;
 	uint64_t array; /* the first task of its array; 0: it is in none */
 	struct jobspec_identity identity;
 };
 
+/* A job that lives is shown as it is in memory, where its use of the GPUs is newer. */
 static int find_row(void *ctx, const struct store_row *row)
 {
 	struct found *found = ctx;
-	const struct job_view view = {.row = row, .id = found->request->id, .n_tasks = 1};
+	const struct record *record = found->record;
+	const struct store_row living = record ? record_row(record) : (struct store_row){0};
+	const struct job_view view = {
+		.row = record ? &living : row,
+		.daemon = found->request->daemon,
+		.record = record,
+		.id = found->request->id,
+		.n_tasks = 1,
+	};
 
-	found->revision = row->job.revision;
 	found->uid = row->job.uid;
 	found->array = row->job.array;
-	found->identity = api_identity(&row->job, view.id);
+	found->identity = api_identity(&view.row->job, view.id);
 	found->job = api_view_json(&view, API_ALL_FIELDS);
 	found->spec = json_loads(row->spec ? row->spec : "", 0, NULL);
 	return 0;
 }
 
-/* Fill in what the store has of it; nothing where there is no such job. 0, or -errno with a
- * sentence. */
-static int find_job(const struct request_context *request, struct found *found, struct err *err)
+/* Only this job. */
+static struct store_filter filter_of(const struct request_context *request)
 {
-	struct store_filter filter = {
-		.uid = -1,
-		.first_id = request->id,
-		.last_id = request->id,
-		.with_spec = true,
-	};
+	return (struct store_filter){.uid = -1, .first_id = request->id, .last_id = request->id};
+}
 
-	*found = (struct found){.request = request};
-	return store_walk(request->daemon->store, &filter, find_row, found, err);
+static void refuse_unknown(struct request_context *request)
+{
+	http_fail(request, 404, "there is no job %llu; see \"tgpu list --all\"",
+		  (unsigned long long)request->id);
+}
+
+/* Fill in what there is to tell of it; nothing where there is no such job. 0, or -errno with a
+ * sentence. */
+static int find_job(const struct request_context *request, const struct record *record,
+		    struct found *ret_found, struct err *err)
+{
+	struct store_filter filter = filter_of(request);
+
+	filter.with_spec = true;
+	*ret_found = (struct found){.request = request, .record = record};
+	return store_walk(request->daemon->store, &filter, find_row, ret_found, err);
 }
 
 static json_t *expand(const struct jobspec *spec, const char *pattern,
@@ -94,21 +111,6 @@ static void hide_private(const struct found *found)
 	json_object_del(found->spec, "script");
 }
 
-/* What is of the moment, and not (or not yet) in the store. */
-static void add_living(const struct request_context *request, json_t *job)
-{
-	static const char *const keys[] = {"reason", "gpus", "usage", "start_ms_estimated"};
-	const struct record *record = record_find(request->daemon, request->id);
-	json_t *living;
-
-	if (!record)
-		return;
-	living = api_record_json(request->daemon, record);
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-		json_object_set(job, keys[i], json_object_get(living, keys[i]));
-	json_decref(living);
-}
-
 int api_show_reply(struct request_context *request)
 {
 	const struct record *record = record_find(request->daemon, request->id);
@@ -121,13 +123,12 @@ int api_show_reply(struct request_context *request)
 		json_decref(history);
 		return HTTP_WAIT;
 	}
-	r = find_job(request, &found, &err);
+	r = find_job(request, record, &found, &err);
 	if (r == 0 && found.job)
 		r = store_walk_events(request->daemon->store, request->id, found.array, add_event,
 				      history, &err);
 	if (r == 0 && !found.job)
-		http_fail(request, 404, "there is no job %llu; see \"tgpu list --all\"",
-			  (unsigned long long)request->id);
+		refuse_unknown(request);
 	if (api_store_failed(request, r, &err) || !found.job) {
 		json_decref(history);
 		json_decref(found.job);
@@ -135,7 +136,6 @@ int api_show_reply(struct request_context *request)
 		return 0;
 	}
 	add_from_spec(&found);
-	add_living(request, found.job);
 	hide_private(&found);
 	json_object_set_new(found.job, "spec", found.spec ? found.spec : json_null());
 	json_object_set_new(found.job, "history", history);
@@ -240,35 +240,55 @@ static void say_chain(struct daemon *daemon, uint64_t job, int64_t now_ns, json_
 	}
 }
 
+static int note_state(void *ctx, const struct store_row *row)
+{
+	*(const char **)ctx = job_state_name(row->job.state);
+	return 0;
+}
+
+/* Its state, also when it is over. NULL with the refusal set. */
+static const char *find_state(struct request_context *request, const struct record *record)
+{
+	struct store_filter filter = filter_of(request);
+	const char *state = NULL;
+	struct err err = {0};
+	int r;
+
+	if (record)
+		return job_state_name(record->job.state);
+	r = store_walk(request->daemon->store, &filter, note_state, &state, &err);
+	if (api_store_failed(request, r, &err))
+		return NULL;
+	if (!state)
+		refuse_unknown(request);
+	return state;
+}
+
 int api_why_reply(struct request_context *request)
 {
 	struct daemon *daemon = request->daemon;
 	const struct record *record = record_find(daemon, request->id);
+	const char *state = find_state(request, record);
 	_cleanup_(buf_finish) struct buf summary = {0};
-	json_t *sentences = json_array(), *reply;
+	json_t *sentences, *reply;
 	int64_t now_ns = clock_wall_ns();
 	struct why why = {0};
 
-	if (!record && api_show_reply(request) == 0 && request->status != 200) {
-		json_decref(sentences);
+	if (!state)
 		return 0;
-	}
 	if (record)
 		explain(daemon, record, now_ns, &why);
+	sentences = json_array();
 	why_summary(&why, &summary);
 	why_sentences(daemon->sched, &why, daemon->depend, now_ns, add_sentence, sentences);
 	if (why.code == WHY_DEPENDENCY)
 		say_chain(daemon, request->id, now_ns, sentences);
 	if (why.code == WHY_NOT_WAITING)
 		say_state(record, sentences);
-	reply = json_pack("{s:I, s:O?, s:s, s:s, s:o, s:I}", "id", (json_int_t)request->id, "state",
-			  record ? NULL : json_object_get(request->reply, "state"), "code",
-			  why_code_name(why.code), "text", buf_get(&summary), "sentences",
-			  sentences, "ahead", (json_int_t)why.ahead);
-	if (record)
-		json_object_set_new(reply, "state", json_string(job_state_name(record->job.state)));
+	reply = json_pack("{s:I, s:s, s:s, s:s, s:o, s:I}", "id", (json_int_t)request->id, "state",
+			  state, "code", why_code_name(why.code), "text", buf_get(&summary),
+			  "sentences", sentences, "ahead", (json_int_t)why.ahead);
 	json_object_set_new(reply, "start_ms",
 			    why.start_ns ? json_integer(why.start_ns / NS_PER_MS) : json_null());
-	json_decref(request->reply);
 	return api_ok(request, 200, reply);
 }

@@ -16,11 +16,13 @@
 struct source {
 	const struct job_view *view;
 	const struct store_row *row;
-	json_t *parts; /* of its allocation, as they are stored; NULL: it has none */
+	json_t *parts; /* of its allocation, as they are stored, for FIELD_HELD; NULL: it has none
+			*/
 };
 
 enum field_type {
 	FIELD_MADE, /* by a function of its own */
+	FIELD_HELD, /* the same, from its allocation */
 	FIELD_UINT32,
 	FIELD_UINT64,
 	FIELD_INT32,
@@ -215,6 +217,10 @@ static json_t *make_reason(const struct source *source)
 	{                                        \
 		name, FIELD_MADE, 0, make_##make \
 	}
+#define HELD(name, make)                         \
+	{                                        \
+		name, FIELD_HELD, 0, make_##make \
+	}
 
 static const struct field fields[] = {
 	MADE("id", id),
@@ -243,9 +249,9 @@ static const struct field fields[] = {
 	STORED("start_ms", TIME, job.start_ns),
 	STORED("stop_ms", TIME, job.stop_ns),
 	STORED("end_ms", TIME, job.end_ns),
-	MADE("node", node),
-	MADE("gpus", gpus),
-	MADE("usage", usage),
+	HELD("node", node),
+	HELD("gpus", gpus),
+	HELD("usage", usage),
 	STORED("exit_code", CODE, job.exit_code),
 	MADE("signal", signal),
 	MADE("cause", cause),
@@ -264,7 +270,8 @@ static json_t *make(const struct field *field, const struct source *source)
 	const void *at = (const char *)source->row + field->offset;
 
 	switch (field->type) {
-	case FIELD_MADE: return field->make(source);
+	case FIELD_MADE:
+	case FIELD_HELD: return field->make(source);
 	case FIELD_UINT32: return json_integer(*(const uint32_t *)at);
 	case FIELD_UINT64: return json_integer((json_int_t) * (const uint64_t *)at);
 	case FIELD_INT32: return json_integer(*(const int32_t *)at);
@@ -281,16 +288,16 @@ static json_t *make(const struct field *field, const struct source *source)
 json_t *api_view_json(const struct job_view *view, uint64_t which)
 {
 	const char *alloc = view->row->alloc;
-	struct source source = {
-		.view = view,
-		.row = view->row,
-		.parts = alloc && *alloc ? json_loads(alloc, 0, NULL) : NULL,
-	};
+	struct source source = {.view = view, .row = view->row};
 	json_t *object = json_object();
 
-	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
-		if (which & (UINT64_C(1) << i))
-			json_object_set_new(object, fields[i].name, make(&fields[i], &source));
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		if (!(which & (UINT64_C(1) << i)))
+			continue;
+		if (fields[i].type == FIELD_HELD && !source.parts && alloc && *alloc)
+			source.parts = json_loads(alloc, 0, NULL);
+		json_object_set_new(object, fields[i].name, make(&fields[i], &source));
+	}
 	json_decref(source.parts);
 	return object;
 }
