@@ -74,8 +74,11 @@ int api_parse_fields(const char *text, uint64_t *ret_which, struct err *err);
 json_t *api_job_json(const struct store_row *row);
 json_t *api_record_json(struct daemon *daemon, const struct record *record);
 
-/* One of the jobs that a row or record stands for, by its id. */
+/* One of the jobs that a row or record stands for, by its id; as a job by itself, whose allocation
+ * is borrowed. The scheduler knows a record by its first alone: its place in line is not this
+ * one's. */
 struct jobspec_identity api_identity(const struct job *job, uint64_t id);
+struct job api_task(const struct job *job, uint64_t id);
 
 /* A spec as the store keeps it (heap, owned by the caller); what of it a waiting job is booked by;
  * whether this machine could ever run it: 0, or SCHED_IMPOSSIBLE with a sentence. */

@@ -162,15 +162,22 @@ static void say_state(const struct record *record, json_t *sentences)
 	add_sentence(sentences, text);
 }
 
-/* All that can be found out, with the head's shadow time or else a forecast of its start. */
-static void explain(struct daemon *daemon, const struct record *record, int64_t now_ns,
+/* All that can be found out, with the head's shadow time or else a forecast of its start. What a
+ * record depends on is kept under its first job's id. */
+static void explain(struct daemon *daemon, const struct record *record, uint64_t id, int64_t now_ns,
 		    struct why *ret_why)
 {
-	sched_why(daemon->sched, &record->job, now_ns, ret_why);
-	sched_advise(daemon->sched, &record->job, now_ns, ret_why);
+	struct job task = api_task(&record->job, id);
+
+	sched_why(daemon->sched, &task, now_ns, ret_why);
+	sched_advise(daemon->sched, &task, now_ns, ret_why);
+	if (job_is_eligible(&task))
+		ret_why->ahead = record_ahead(daemon, record, id, now_ns);
+	else
+		ret_why->job = record->job.id;
 	ret_why->not_estimated = ret_why->ahead >= TURN_FORECAST_JOBS;
-	if (ret_why->start_ns == TIME_UNKNOWN && record->job.state == JOB_QUEUED)
-		ret_why->start_ns = forecast_start_ns(turn_forecast(daemon), record->job.id);
+	if (ret_why->start_ns == TIME_UNKNOWN && task.state == JOB_QUEUED)
+		ret_why->start_ns = forecast_start_ns(turn_forecast(daemon), id);
 }
 
 /* Follow no longer a chain of jobs that wait for each other; beyond, one asks again. */
@@ -277,12 +284,12 @@ int api_why_reply(struct request_context *request)
 	if (!state)
 		return 0;
 	if (record)
-		explain(daemon, record, now_ns, &why);
+		explain(daemon, record, request->id, now_ns, &why);
 	sentences = json_array();
 	why_summary(&why, &summary);
 	why_sentences(daemon->sched, &why, daemon->depend, now_ns, add_sentence, sentences);
 	if (why.code == WHY_DEPENDENCY)
-		say_chain(daemon, request->id, now_ns, sentences);
+		say_chain(daemon, record->job.id, now_ns, sentences);
 	if (why.code == WHY_NOT_WAITING)
 		say_state(record, sentences);
 	reply = json_pack("{s:I, s:s, s:s, s:s, s:o, s:I}", "id", (json_int_t)request->id, "state",

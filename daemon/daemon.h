@@ -155,6 +155,11 @@ struct record *record_split(struct daemon *daemon, struct record *record, uint32
 /* How many jobs this user has that are not over. */
 int64_t record_count(const struct daemon *daemon, uint32_t uid);
 
+/* How many waiting jobs go before this one of a record: those before its first, which is all that
+ * the scheduler knows of it, and its tasks up to this. O(shapes x log n). */
+size_t record_ahead(struct daemon *daemon, const struct record *record, uint64_t id,
+		    int64_t now_ns);
+
 /* What jobs that probably run equally long have in common: owner, name and size. */
 uint64_t record_likeness(const struct record *record);
 

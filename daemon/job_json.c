@@ -72,6 +72,16 @@ struct jobspec_identity api_identity(const struct job *job, uint64_t id)
 	};
 }
 
+struct job api_task(const struct job *job, uint64_t id)
+{
+	struct job task = *job;
+
+	task.id = id;
+	task.n_tasks = 1;
+	task.array_index += (uint32_t)(id - job->id);
+	return task;
+}
+
 static json_t *make_id(const struct source *source)
 {
 	return json_integer((json_int_t)source->view->id);
@@ -188,23 +198,24 @@ static bool waits(const struct source *source)
 
 static json_t *make_start_estimated(const struct source *source)
 {
-	const struct job *job;
+	const struct job_view *view = source->view;
 
-	if (!waits(source))
+	if (!waits(source) || !job_is_eligible(&view->record->job))
 		return json_null();
-	job = &source->view->record->job;
-	return job_is_eligible(job) ? time_ms(turn_start_ns(source->view->daemon, job))
-				    : json_null();
+	return time_ms(turn_start_ns(view->daemon, view->record, view->id));
 }
 
 static json_t *make_reason(const struct source *source)
 {
+	const struct job_view *view = source->view;
 	_cleanup_(buf_finish) struct buf summary = {0};
+	struct job task;
 	struct why why;
 
 	if (!waits(source))
 		return json_null();
-	sched_why(source->view->daemon->sched, &source->view->record->job, clock_wall_ns(), &why);
+	task = api_task(&view->record->job, view->id);
+	sched_why(view->daemon->sched, &task, clock_wall_ns(), &why);
 	why_summary(&why, &summary);
 	return json_pack("{s:s, s:s}", "code", why_code_name(why.code), "text", buf_get(&summary));
 }

@@ -301,6 +301,11 @@ void record_destroy(struct daemon *daemon, struct record *record)
 	free(record);
 }
 
+size_t record_ahead(struct daemon *daemon, const struct record *record, uint64_t id, int64_t now_ns)
+{
+	return sched_ahead(daemon->sched, &record->job, now_ns) + (size_t)(id - record->job.id);
+}
+
 /* FNV-1a. */
 static uint64_t hash_bytes(uint64_t hash, const void *data, size_t len)
 {

@@ -421,7 +421,7 @@ const struct forecast *turn_forecast(struct daemon *daemon)
 /* A forecast costs as much as some places in line with many shapes. So for one job it is made only
  * if it can hold that job, and a submit behind many others is no dearer than one into an empty
  * queue; but a list of thousands does not ask for the place of each. */
-int64_t turn_start_ns(struct daemon *daemon, const struct job *job)
+int64_t turn_start_ns(struct daemon *daemon, const struct record *record, uint64_t id)
 {
 	struct turn *turn = daemon->turn;
 	int64_t now_ns = clock_wall_ns();
@@ -429,9 +429,9 @@ int64_t turn_start_ns(struct daemon *daemon, const struct job *job)
 
 	turn->forecast_is_wanted = true;
 	if (is_first && !has_forecast(turn, now_ns) &&
-	    sched_ahead(daemon->sched, job, now_ns) >= TURN_FORECAST_JOBS)
+	    record_ahead(daemon, record, id, now_ns) >= TURN_FORECAST_JOBS)
 		return TIME_UNKNOWN;
-	return forecast_start_ns(turn_forecast(daemon), job->id);
+	return forecast_start_ns(turn_forecast(daemon), id);
 }
 
 /* Sort the changed jobs into new and known ones. */

@@ -42,8 +42,9 @@ void turn_settle(struct daemon *daemon, uint64_t job);
 /* When the first jobs in the queue will start, as of the last pass. Made when first asked for. */
 const struct forecast *turn_forecast(struct daemon *daemon);
 
-/* The start of this waiting job by that forecast; TIME_UNKNOWN when it is not foretold. */
-int64_t turn_start_ns(struct daemon *daemon, const struct job *job);
+/* The start of this one of a waiting record's jobs by that forecast; TIME_UNKNOWN when it is not
+ * foretold. */
+int64_t turn_start_ns(struct daemon *daemon, const struct record *record, uint64_t id);
 
 /*
  * A waiting job asks for something else from now on: `changed` has the new request, priority,

@@ -278,6 +278,40 @@ def test_the_first_200_starts_are_foretold_whoever_asks(tgpu_factory):
         assert sorted(known) == list(range(first, first + 200))
 
 
+def test_a_task_is_told_its_own_place_and_start(tgpu_factory):
+    """Tasks that wait are one record, but each has its place."""
+    tgpu = tgpu_factory(gpus="simulated:1")
+    hour = 3600 * 1000
+    running = tgpu.submit("-G", "1", "-t", "1h", "--", "sleep", "1000")
+    tgpu.wait_for_state(running, "running")
+    first = tgpu.submit("-G", "1", "-t", "1h", "--array", "1-300", "--", "true")
+    began = tgpu.job(running)["start_ms"]
+    for place in (0, 1, 9, 150):
+        task = first + place
+        _, why = tgpu.api("GET", f"/v1/jobs/{task}/why")
+        assert why["id"] == task and why["ahead"] == place
+        _, listed = tgpu.api("GET", f"/v1/jobs?ids={task}-{first + 299}&fields=id,start_ms_estimated")
+        for start in (why["start_ms"], tgpu.job(task)["start_ms_estimated"], listed["jobs"][0]["start_ms_estimated"]):
+            assert abs(start - began - (place + 1) * hour) < 60000 * (place + 1), (place, start - began)
+        told = "\n".join(why["sentences"])
+        assert ("at the latest" in told) == (place == 0)
+        if place > 1:
+            assert f"jobs {first}-{task - 1} go first" in told
+    _, why = tgpu.api("GET", f"/v1/jobs/{first + 250}/why")
+    assert why["ahead"] == 250 and why["start_ms"] is None and "too many jobs go first" in "\n".join(why["sentences"])
+    assert tgpu.job(first + 250)["start_ms_estimated"] is None
+
+
+def test_a_task_is_told_what_it_waits_for(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    held = tgpu.submit("--hold", "--", "true")
+    first = tgpu.submit("--array", "1-9", "--after", str(held), "--", "true")
+    answers = [tgpu.api("GET", f"/v1/jobs/{first + task}/why")[1] for task in (0, 5)]
+    assert f"waits for job {held} to finish" in answers[0]["sentences"][0]
+    assert any("held" in sentence for sentence in answers[0]["sentences"])
+    assert {**answers[1], "id": first} == answers[0]
+
+
 def test_a_restart_knows_how_long_running_jobs_will_take(tgpu_factory):
     tgpu = tgpu_factory(gpus="simulated:1")
     taught = tgpu.submit("--gpus", "1", "--name", "known", "--", "true")
