@@ -109,6 +109,8 @@ static void change(struct job *job, const struct job_event *event)
 		break;
 	default:
 		job->alloc = (struct allocation){0};
+		if (job->state == JOB_QUEUED)
+			job->start_ns = TIME_UNKNOWN; /* it was not running until now */
 		job->end_ns = event->time_ns;
 		job->exit_code = event->exit_code;
 		job->signal = event->signal;
