@@ -7,7 +7,7 @@
 #include "daemon/api.h"
 #include "daemon/launch.h"
 #include "daemon/turn.h"
-#include "scheduler/why.h"
+#include "scheduler/why_text.h"
 
 struct found {
 	const struct request_context *request;

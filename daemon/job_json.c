@@ -10,7 +10,7 @@
 
 #include "daemon/api.h"
 #include "daemon/turn.h"
-#include "scheduler/why.h"
+#include "scheduler/why_text.h"
 
 /* What a field is made from. */
 struct source {

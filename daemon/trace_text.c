@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 #include "daemon/trace_fields.h"
-#include "scheduler/why.h"
+#include "scheduler/why_text.h"
 
 #define REASONS_MAX 20 /* waiting jobs of which a pass says why */
 

@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #include "scheduler/core.h"
-#include "scheduler/why.h"
+#include "scheduler/why_text.h"
 
 /* What this file knows of a job besides what the scheduler does. */
 struct tiny_job {

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Why does this job wait? Reasons with numbers and names, then sentences.
+ * Why does this job wait? A reason, with numbers (in words: why_text.h).
  *
  * Everything is derived from the scheduler as it stands after its last pass; nothing is kept for
  * it.
  */
 #pragma once
 
-#include "common/buf.h"
-#include "scheduler/depend.h"
 #include "scheduler/forecast.h"
 
 enum why_code {
@@ -55,8 +53,8 @@ struct why {
 	int64_t shorter_ns;  /* with a time limit of so much it would start now; 0: none helps */
 };
 
-/* Explain one job in a few words: enough for why_summary(), and cheap enough for each of a list.
- * O(running + nodes x GPUs). */
+/* Explain one job in a few words: enough for why_summary() (why_text.h), and cheap enough for each
+ * of a list. O(running + nodes x GPUs). */
 void sched_why(struct sched *sched, const struct job *job, int64_t now_ns, struct why *ret_why);
 
 /* The same of the first `max` entries of the queue, in order (of several jobs that are alike, the
@@ -64,16 +62,5 @@ void sched_why(struct sched *sched, const struct job *job, int64_t now_ns, struc
 size_t sched_why_first(struct sched *sched, int64_t now_ns, size_t max, struct why *ret_whys);
 
 /* Find out besides how many go first, and what would help: fewer GPUs, a shorter limit. With that
- * there is enough for why_sentences(). O(shapes x log n), and O(GPUs) placements more. */
+ * there is enough for why_sentences() there. O(shapes x log n), and O(GPUs) placements more. */
 void sched_advise(struct sched *sched, const struct job *job, int64_t now_ns, struct why *why);
-
-/* A few words for a list: "needs 4 GPUs, 3 free". */
-void why_summary(const struct why *why, struct buf *out);
-
-/*
- * All there is to say, one sentence per call: what is needed and what is free, who holds each
- * missing GPU and until when at the latest, who goes first, when it will start, what would help.
- * Times are relative to now_ns. `depend` tells what it depends on; NULL: nothing.
- */
-void why_sentences(struct sched *sched, const struct why *why, const struct depend *depend,
-		   int64_t now_ns, void (*say)(void *ctx, const char *sentence), void *ctx);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* scheduler/why.h: for every reason the code, the few words and the sentences, word for word. */
 #include "cluster.h"
-#include "scheduler/why.h"
+#include "scheduler/why_text.h"
 
 static void collect(void *ctx, const char *sentence)
 {

@@ -2,7 +2,7 @@
 /* scheduler/window.c, and what passes, plans, forecasts and advice make of windows. */
 #include "fixture.h"
 #include "scheduler/forecast.h"
-#include "scheduler/why.h"
+#include "scheduler/why_text.h"
 
 enum { OWNER = 1, OTHER = 2 };
 
