@@ -2,9 +2,9 @@
 /*
  * tgpud's one state, owned by its one thread, and the records of the jobs that are not over.
  *
- * Who may change what: turn.c alone changes jobs (turn_apply) and tells the scheduler; machine.c
- * alone changes the ledger's GPUs; launch.c alone starts, signals and reaps runners; http.c alone
- * touches connections. Jobs that are over live in the store only.
+ * Who may change what: turn_fold.c alone changes jobs (turn_apply) and tells the scheduler;
+ * machine.c alone changes the ledger's GPUs; launch.c alone starts, signals and reaps runners;
+ * http.c alone touches connections. Jobs that are over live in the store only.
  */
 #pragma once
 

@@ -3,7 +3,7 @@
  * One turn of the loop: gather, fold, decide, commit, act.
  *
  * Callbacks of one loop iteration fold what happened into jobs by turn_apply() and turn_submit();
- * at its end turn_run() decides, makes everything durable in one transaction, and only then acts:
+ * at its end the turn decides, makes everything durable in one transaction, and only then acts:
  * replies leave, runners start, signals are sent. Nothing is visible outside before it is on disk.
  * A commit that fails ends the daemon: nothing was promised.
  */
