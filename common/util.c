@@ -58,6 +58,14 @@ char *xasprintf(const char *fmt, ...)
 	return text;
 }
 
+void replace_string(char **slot, const char *text)
+{
+	char *copy = xstrdup(text);
+
+	free(*slot);
+	*slot = copy;
+}
+
 void xgrow(void *items, size_t *capacity, size_t need, size_t size)
 {
 	void **slot = items;

@@ -50,6 +50,9 @@ char *xstrdup(const char *s);
 char *xstrndup(const char *s, size_t n);
 char *xasprintf(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
+/* Put a copy of `text` into an owned string's place. */
+void replace_string(char **slot, const char *text);
+
 /* Grow the array *items so that it holds at least `need` elements of `size` bytes (doubling). */
 void xgrow(void *items, size_t *capacity, size_t need, size_t size);
 

@@ -210,10 +210,8 @@ static bool refuse_others(const struct acting *acting, const struct idrange *ran
 
 	if (single || before < IDS_MAX)
 		r = store_walk(request->daemon->store, &filter, refuse_ended, &ended, &err);
-	if (r < 0) {
-		http_fail(request, 500, "%s", err.msg);
+	if (api_store_failed(request, r, &err))
 		return false;
-	}
 	if (single)
 		refuse_missing(request, range->first, before);
 	return true;

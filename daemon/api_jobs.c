@@ -215,10 +215,9 @@ static json_t *make_list(struct request_context *request, const struct watch *wa
 	int r = collect(&list, &err);
 
 	free(list.living);
-	if (r < 0)
-		http_fail(request, 500, "%s", err.msg);
-	if (r < 0 || (request->wait_revision && watch->revision == 0 && !request->expired &&
-		      !was_changed(request, &list))) {
+	if (api_store_failed(request, r, &err) ||
+	    (request->wait_revision && watch->revision == 0 && !request->expired &&
+	     !was_changed(request, &list))) {
 		json_decref(list.jobs);
 		return NULL;
 	}

@@ -12,6 +12,13 @@
 
 #include "daemon/daemon.h"
 
+/* How many of the jobs that are not over are one user's. */
+struct user {
+	uint32_t uid;
+	int64_t n_jobs;
+	UT_hash_handle hh;
+};
+
 static struct user *find_user(const struct daemon *daemon, uint32_t uid)
 {
 	struct user *user;
@@ -350,12 +357,4 @@ struct store_row record_row(const struct record *record)
 	row.job.alloc = (struct allocation){0};
 	memcpy(row.boot_id, record->boot_id, sizeof(row.boot_id));
 	return row;
-}
-
-void replace_string(char **slot, const char *text)
-{
-	char *copy = xstrdup(text);
-
-	free(*slot);
-	*slot = copy;
 }
