@@ -81,17 +81,6 @@ static void test_who_begins_later_is_walked_where_he_will_stand(void **state)
 	}
 }
 
-static unsigned n_scores;
-
-static double counting_score(const struct policy_view *view, const struct shape *shape,
-			     const struct queue_key *key)
-{
-	(void)view;
-	(void)key;
-	n_scores++;
-	return shape->user;
-}
-
 static int stop(void *ctx, const struct shape *shape, const struct waiting *waiting,
 		int64_t begin_ns)
 {
@@ -109,7 +98,7 @@ static void test_a_walk_that_stops_soon_does_not_look_at_all(void **state)
 	struct sched *sched;
 
 	(void)state;
-	counting.score = counting_score;
+	counting.score = cluster_counting_score;
 	sched = sched_create(&(struct sched_config){.policy = &counting});
 	for (uint64_t id = 1; id <= 1000; id++) {
 		struct job job = cluster_job(id, 1, S(1), 0);
@@ -119,7 +108,7 @@ static void test_a_walk_that_stops_soon_does_not_look_at_all(void **state)
 		sched_enqueue(sched, &job, 1);
 	}
 	assert_int_equal(sched_walk(sched, S(1), stop, NULL), 42);
-	assert_in_range(n_scores, 1, 100); /* ten shapes */
+	assert_in_range(*cluster_n_scores(), 1, 100); /* ten shapes */
 	sched_destroy(sched);
 }
 

@@ -372,17 +372,6 @@ static void test_a_limit_beyond_all_time(void **state)
 	}
 }
 
-static unsigned n_scores;
-
-static double counting_score(const struct policy_view *view, const struct shape *shape,
-			     const struct queue_key *key)
-{
-	(void)view;
-	(void)key;
-	n_scores++;
-	return shape->user;
-}
-
 /* Reservations that nobody may have do not make a pass look at all who wait. */
 static void test_who_is_at_a_limit_is_asked_once(void **state)
 {
@@ -390,7 +379,7 @@ static void test_who_is_at_a_limit_is_asked_once(void **state)
 	struct fixture f;
 
 	(void)state;
-	counting.score = counting_score;
+	counting.score = cluster_counting_score;
 	open_with(&f, &(struct sched_config){
 			      .policy = &counting,
 			      .backfill = BACKFILL_RESERVE,
@@ -405,7 +394,7 @@ static void test_who_is_at_a_limit_is_asked_once(void **state)
 		sched_enqueue(f.sched, &job, 1);
 	}
 	expect_at(&f, 1, "2 1");
-	assert_in_range(n_scores, 1, 100);
+	assert_in_range(*cluster_n_scores(), 1, 100);
 	expect_head(&f, 0, 0);
 	finish(&f);
 }

@@ -194,17 +194,6 @@ static void test_a_gang_and_an_empty_cluster(void **state)
 	sched_destroy(empty);
 }
 
-static unsigned n_scores;
-
-static double counting_score(const struct policy_view *view, const struct shape *shape,
-			     const struct queue_key *key)
-{
-	(void)view;
-	(void)key;
-	n_scores++;
-	return shape->user;
-}
-
 /* A list gives a few words about each job: they must not cost a look at all shapes. */
 static void test_a_few_words_compare_with_nobody(void **state)
 {
@@ -214,7 +203,7 @@ static void test_a_few_words_compare_with_nobody(void **state)
 	struct why why;
 
 	(void)state;
-	counting.score = counting_score;
+	counting.score = cluster_counting_score;
 	sched = sched_create(&(struct sched_config){.policy = &counting});
 	cluster_add(sched_ledger(sched), 1, 8, 0, NULL);
 	for (job.id = 1; job.id <= 100; job.id++) {
@@ -223,10 +212,10 @@ static void test_a_few_words_compare_with_nobody(void **state)
 	}
 	job.uid = 50;
 	sched_why(sched, &job, S(1), &why);
-	assert_int_equal(n_scores, 0);
+	assert_int_equal(*cluster_n_scores(), 0);
 	sched_advise(sched, &job, S(1), &why);
 	assert_int_equal(why.ahead, 50);
-	assert_true(n_scores > 0);
+	assert_true(*cluster_n_scores() > 0);
 	sched_destroy(sched);
 }
 
