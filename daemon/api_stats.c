@@ -23,7 +23,7 @@
 struct stats_walk {
 	struct daemon *daemon;
 	struct stats stats;
-	uint64_t next_id;
+	uint64_t next_id;	 /* the first of the next slice */
 	int r;			 /* of the store: negative, and the walk is over, ... */
 	struct err err;		 /* ... for this reason */
 	struct stats_walk *next; /* behind it in the queue */
@@ -34,9 +34,13 @@ static bool is_done(const struct stats_walk *walk)
 	return walk->r < 0 || walk->next_id > walk->daemon->last_id;
 }
 
+/* What stands for tasks of several slices is found in each: it counts in that of its first. */
 static int add_row(void *ctx, const struct store_row *row)
 {
-	stats_add(ctx, row);
+	struct stats_walk *walk = ctx;
+
+	if (row->job.id >= walk->next_id)
+		stats_add(&walk->stats, row);
 	return 0;
 }
 
@@ -54,8 +58,8 @@ static void on_idle(uv_idle_t *handle)
 	}
 	filter.first_id = walk->next_id;
 	filter.last_id = walk->next_id + SLICE - 1;
+	walk->r = store_walk(daemon->store, &filter, add_row, walk, &walk->err);
 	walk->next_id += SLICE;
-	walk->r = store_walk(daemon->store, &filter, add_row, &walk->stats, &walk->err);
 }
 
 static void release_walk(void *state)

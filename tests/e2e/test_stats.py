@@ -155,3 +155,12 @@ def test_counting_many_jobs_keeps_nobody_waiting(tgpu_factory):
     assert [status for status, _ in answers] == [200] * 8
     assert all(answer["total"]["jobs"] == 20000 for _, answer in answers)
     assert len([at for at in asked_before if at < finished[0]]) > 3, "the daemon answered others in between"
+
+
+def test_an_array_that_was_cancelled_whole_counts_once(tgpu_factory):
+    """One row stands for tasks of many slices of the walk."""
+    tgpu = tgpu_factory(gpus="simulated:1")
+    tgpu.submit("--hold", "--", "true")
+    tgpu.submit("--hold", "--array", "0-9999", "--", "true")
+    assert tgpu.cli("cancel", "1-10001").returncode == 0
+    assert stats(tgpu)["total"]["cancelled"] == 10001
