@@ -179,62 +179,6 @@ void jobspec_finish(struct jobspec *spec)
 	*spec = (struct jobspec){0};
 }
 
-/* Behind any "NAME=value" in front of a shell command stands the program; it ends at a blank. */
-static char *shell_program(const char *command)
-{
-	static const char blanks[] = " \t\n";
-	const char *word = command + strspn(command, blanks);
-	size_t len = strcspn(word, blanks);
-
-	while (word[len] && memchr(word, '=', len)) {
-		const char *next = word + len + strspn(word + len, blanks);
-
-		if (!*next)
-			break;
-		word = next;
-		len = strcspn(word, blanks);
-	}
-	return xstrndup(word, len);
-}
-
-char *jobspec_name_from(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	const char *base = slash ? slash + 1 : path;
-	size_t left = strlen(base);
-	struct buf name = {0};
-
-	while (left > 0) {
-		char one[5] = {0};
-		size_t n = utf8_sequence(base, left), width = n ? n : 1;
-
-		if (name.len + width > JOBSPEC_NAME_MAX)
-			break;
-		memcpy(one, base, width);
-		buf_puts(&name, n == 0 || utf8_has_control(one) ? "?" : one);
-		base += width;
-		left -= width;
-	}
-	if (name.len == 0)
-		buf_puts(&name, "job");
-	return buf_take(&name);
-}
-
-static void fill_in_name(struct jobspec *spec)
-{
-	_cleanup_(free_ptr) char *program = NULL;
-
-	if (spec->name)
-		return;
-	if (spec->script)
-		program = xstrdup("script");
-	else if (spec->command)
-		program = shell_program(spec->command);
-	else
-		program = xstrdup(spec->argv[0]);
-	spec->name = jobspec_name_from(program);
-}
-
 static size_t bytes_of_words(char *const *words, size_t n)
 {
 	size_t bytes = 0;
@@ -300,7 +244,8 @@ int jobspec_validate(struct jobspec *spec, struct err *err)
 			       "gpu_mem: %" PRIu64
 			       " bytes are asked for, but num_gpus is 0; add num_gpus: 1",
 			       spec->gpu_mem_bytes);
-	fill_in_name(spec);
+	if (!spec->name)
+		spec->name = jobspec_default_name(spec);
 	return 0;
 }
 

@@ -61,5 +61,7 @@ void jobspec_clear_env(struct jobspec *spec);
 int jobspec_append_env(struct jobspec *spec, const char *name, const char *value, size_t len,
 		       struct err *err);
 
-/* The default name for a job that runs `path`: its last part, made fit to be a name. Heap. */
+/* The name of a job that runs `path`: its last part, made fit to be a name. And of one that was
+ * given none, by what it runs. Heap, owned by the caller. */
 char *jobspec_name_from(const char *path);
+char *jobspec_default_name(const struct jobspec *spec);

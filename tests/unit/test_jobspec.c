@@ -352,7 +352,7 @@ static void test_command_words(void **state)
 	assert_non_null(strstr(err.msg, "train.py"));
 	assert_int_equal(jobspec_set_command_words(&spec, nothing, 1, &err), -EINVAL);
 	assert_int_equal(jobspec_validate(&spec, &err), 0);
-	assert_string_equal(spec.name, "python3");
+	assert_string_equal(spec.name, "train.py");
 }
 
 static void test_default_names(void **state)
@@ -360,7 +360,21 @@ static void test_default_names(void **state)
 	static const struct {
 		const char *command, *name;
 	} rows[] = {
-		{"python train.py", "python"},
+		{"python train.py", "train.py"},
+		{"python3.11 -u scripts/train.py --lr 3", "train.py"},
+		{"python -c 'print(1)'", "python"},
+		{"python -m torch.distributed.run train.py", "torch.distributed.run"},
+		{"cd /data && A=1 bash run.sh > log", "run.sh"},
+		{"torchrun --nproc_per_node 2 train.py", "train.py"},
+		{"torchrun --standalone", "torchrun"},
+		{"uv run python -u train.py", "train.py"},
+		{"uv sync", "uv"},
+		{"accelerate launch --multi_gpu fine.py a.py", "fine.py"},
+		{"nohup ./go.sh", "go.sh"},
+		{"pythonic x.py", "pythonic"},
+		{"python && rm x.py", "python"},
+		{"bash", "bash"},
+		{"cd", "cd"},
 		{"  /opt/bin/run.sh x", "run.sh"},
 		{"A=1 B=2 ./go", "go"},
 		{"A=1", "A=1"},
