@@ -36,9 +36,7 @@ static void add_place(struct buf *line, const json_t *job)
 	char time[32];
 
 	if (STREQ(field_text(json_object_get(job, "reason"), "code"), "never")) {
-		buf_printf(line,
-			   ", but it will never start: a job that it depends on did not end as "
-			   "it was to");
+		buf_printf(line, ", but it will never start: %s", reason);
 		return;
 	}
 	if (begin_ms > now_ms) {
@@ -71,6 +69,8 @@ static void print_submitted(const json_t *job)
 		buf_printf(&line, " until \"tgpu release %" PRIu64 "\"", jobview_id(job));
 	else if (jobview_is_waiting(job))
 		add_place(&line, job);
+	else if (jobview_is_final(job) && field_text(job, "message")[0])
+		buf_printf(&line, ": %s", field_text(job, "message"));
 	else if (gpus.len > 0)
 		buf_printf(&line, " on %s", buf_get(&gpus));
 	format_line(COLOUR_NONE, buf_get(&line));

@@ -175,6 +175,7 @@ static void explain(struct daemon *daemon, const struct record *record, uint64_t
 		ret_why->ahead = record_ahead(daemon, record, id, now_ns);
 	else
 		ret_why->job = record->job.id;
+	sched_why_depends(daemon->depend, ret_why);
 	ret_why->not_estimated = ret_why->ahead >= TURN_FORECAST_JOBS;
 	if (ret_why->start_ns == TIME_UNKNOWN && task.state == JOB_QUEUED)
 		ret_why->start_ns = forecast_start_ns(turn_forecast(daemon), id);
@@ -240,6 +241,7 @@ static void say_chain(struct daemon *daemon, uint64_t job, int64_t now_ns, json_
 		struct why why;
 
 		sched_why(daemon->sched, &parent.record->job, now_ns, &why);
+		sched_why_depends(daemon->depend, &why);
 		say_parent(&parent, &why, sentences);
 		if (why.code != WHY_DEPENDENCY)
 			return;

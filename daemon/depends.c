@@ -21,14 +21,16 @@
 struct parents {
 	struct depend_edge edge;
 	uint64_t n_known; /* rows or jobs: only whether there are any matters */
-	bool never;
+	uint64_t culprit; /* did not end as was wanted; 0: none */
 };
 
 static void add_end(struct parents *parents, const struct job *job)
 {
+	uint64_t first = parents->edge.first;
+
 	parents->n_known++;
-	if (!depend_holds(parents->edge.kind, job->state == JOB_FINISHED))
-		parents->never = true;
+	if (!depend_holds(parents->edge.kind, job->state == JOB_FINISHED) && !parents->culprit)
+		parents->culprit = job->id > first ? job->id : first;
 }
 
 /* Stops when no further row could tell more. */
@@ -37,7 +39,7 @@ static int add_ended(void *ctx, const struct store_row *row)
 	struct parents *parents = ctx;
 
 	add_end(parents, &row->job);
-	return parents->never || parents->edge.kind == DEPEND_ANY;
+	return parents->culprit || parents->edge.kind == DEPEND_ANY;
 }
 
 /* How many of a record's tasks are among first .. last. */
@@ -108,7 +110,8 @@ int depends_find(struct daemon *daemon, const char *after, uint64_t id, struct d
 
 		r = find_parents(daemon, id, &list.items[i], &parents, err);
 		depends.edges[depends.n++] = parents.edge;
-		depends.never |= parents.never;
+		if (!depends.culprit)
+			depends.culprit = parents.culprit;
 	}
 	if (r < 0)
 		return r;
@@ -128,7 +131,7 @@ enum job_dependence depends_set(struct daemon *daemon, uint64_t id, const struct
 	enum depend_state state;
 
 	depend_remove(daemon->depend, id);
-	state = depend_add(daemon->depend, id, depends->edges, depends->n, depends->never);
+	state = depend_add(daemon->depend, id, depends->edges, depends->n, depends->culprit);
 	if (state == DEPEND_NEVER)
 		turn_settle(daemon, id);
 	return state == DEPEND_MET ? JOB_INDEPENDENT : JOB_DEPENDENT;
@@ -152,7 +155,8 @@ void depends_share(struct daemon *daemon, const struct record *from, const struc
 	const struct depend_edge *edges = depend_edges(daemon->depend, from->job.id, &n);
 
 	if (edges)
-		depend_add(daemon->depend, to->job.id, edges, n, state == DEPEND_NEVER);
+		depend_add(daemon->depend, to->job.id, edges, n,
+			   depend_culprit(daemon->depend, from->job.id));
 	if (from->job.dependence == JOB_DEPENDENT && state != DEPEND_WAITS)
 		turn_settle(daemon, to->job.id);
 }

@@ -9,7 +9,7 @@
 struct depends {
 	struct depend_edge *edges; /* owned */
 	size_t n;
-	bool never; /* one of them can never be met */
+	uint64_t culprit; /* has ended otherwise than was wanted; 0: none */
 };
 
 /*

@@ -216,6 +216,8 @@ static json_t *make_reason(const struct source *source)
 		return json_null();
 	task = api_task(&view->record->job, view->id);
 	sched_why(view->daemon->sched, &task, clock_wall_ns(), &why);
+	why.job = view->record->job.id; /* under which its dependencies are kept */
+	sched_why_depends(view->daemon->depend, &why);
 	why_summary(&why, &summary);
 	return json_pack("{s:s, s:s}", "code", why_code_name(why.code), "text", buf_get(&summary));
 }

@@ -271,7 +271,8 @@ static void fold_met(struct daemon *daemon, struct record *record)
 /* It never will. A restart finds that again, and says it no second time. */
 static void fold_never(struct daemon *daemon, struct record *record)
 {
-	static const char why[] = "a job that it depends on did not end as it was to";
+	_cleanup_(free_ptr) char *why = xasprintf("job %" PRIu64 " did not end as it was to",
+						  depend_culprit(daemon->depend, record->job.id));
 	struct job_event cancel = job_event_make(JOB_EVENT_CANCEL, clock_wall_ns());
 	bool is_known = STREQ(record->message, why);
 

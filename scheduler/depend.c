@@ -17,7 +17,7 @@ struct child {
 	uint64_t job;
 	struct depend_edge *edges; /* owned */
 	size_t n_edges;
-	bool never;
+	uint64_t culprit; /* did not end as was wanted; 0: none */
 };
 
 struct depend {
@@ -47,7 +47,7 @@ bool depend_holds(enum depend_kind kind, bool ok)
 
 static enum depend_state state_of(const struct child *child)
 {
-	if (child->never)
+	if (child->culprit)
 		return DEPEND_NEVER;
 	for (size_t i = 0; i < child->n_edges; i++)
 		if (child->edges[i].open > 0)
@@ -86,14 +86,14 @@ static void remove_at(struct depend *depend, size_t at)
 }
 
 enum depend_state depend_add(struct depend *depend, uint64_t job, const struct depend_edge *edges,
-			     size_t n, bool never)
+			     size_t n, uint64_t culprit)
 {
 	size_t at = position(depend, job);
 	struct child child = {
 		.job = job,
 		.edges = xcalloc(n + 1, sizeof(*edges)),
 		.n_edges = n,
-		.never = never,
+		.culprit = culprit,
 	};
 
 	assert(!find(depend, job));
@@ -125,6 +125,13 @@ const struct depend_edge *depend_edges(const struct depend *depend, uint64_t job
 	return child ? child->edges : NULL;
 }
 
+uint64_t depend_culprit(const struct depend *depend, uint64_t job)
+{
+	const struct child *child = find(depend, job);
+
+	return child ? child->culprit : 0;
+}
+
 size_t depend_count(const struct depend *depend)
 {
 	return depend->n;
@@ -150,8 +157,8 @@ static bool tell_end(struct child *child, uint64_t first, uint64_t last, bool ok
 			continue;
 		told = true;
 		edge->open -= to - from + 1;
-		if (!depend_holds(edge->kind, ok))
-			child->never = true;
+		if (!depend_holds(edge->kind, ok) && !child->culprit)
+			child->culprit = from;
 	}
 	return told;
 }

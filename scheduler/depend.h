@@ -40,16 +40,19 @@ bool depend_holds(enum depend_kind kind, bool ok);
 
 /*
  * A job depends on others. The edges are copied; their `open` counts those parents that have not
- * ended, and `never` says that one that has ended did not as was wanted. Returns the state; a job
- * whose dependencies are met is not remembered.
+ * ended, and `culprit` is one that has ended otherwise than was wanted (0: none). Returns the
+ * state; a job whose dependencies are met is not remembered.
  */
 enum depend_state depend_add(struct depend *depend, uint64_t job, const struct depend_edge *edges,
-			     size_t n, bool never);
+			     size_t n, uint64_t culprit);
 
 enum depend_state depend_state(const struct depend *depend, uint64_t job);
 
 /* What a job depends on; NULL when it is not remembered. Borrowed. */
 const struct depend_edge *depend_edges(const struct depend *depend, uint64_t job, size_t *ret_n);
+
+/* The parent because of which it can never start; 0: there is none. */
+uint64_t depend_culprit(const struct depend *depend, uint64_t job);
 
 /* How many jobs are remembered. */
 size_t depend_count(const struct depend *depend);

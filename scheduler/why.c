@@ -5,7 +5,7 @@
  * Invariants: asking changes nothing; the code follows from the same placement test that the pass
  * uses, so the answer cannot contradict the decision. Deliberately not here: the sentences
  * (why_text.c). Cost: one placement test, one scan of the node's slots; advice a placement per GPU.
- * Read next: why_text.c.
+ * Read next: why_gpus.c.
  */
 #include "scheduler/why.h"
 
@@ -120,6 +120,8 @@ void sched_why(struct sched *sched, const struct job *job, int64_t now_ns, struc
 		.end_ns = time_add(now_ns, sched_estimate(job)),
 		.begin_ns = job->begin_ns,
 		.preempted = job->preempted,
+		.now_ns = now_ns,
+		.priority = job->priority,
 		.bound = sched_bound(sched, job),
 	};
 	int64_t shadow_ns;
@@ -188,4 +190,16 @@ void sched_advise(struct sched *sched, const struct job *job, int64_t now_ns, st
 							     now_ns, &longest_ns))
 			why->fewer_gpus = fewer.num_gpus;
 	}
+}
+
+void sched_why_depends(const struct depend *depend, struct why *why)
+{
+	size_t n;
+	const struct depend_edge *edges = depend_edges(depend, why->job, &n);
+
+	if (why->code == WHY_NEVER)
+		why->culprit = depend_culprit(depend, why->job);
+	for (size_t i = 0; i < n && why->code == WHY_DEPENDENCY && !why->parents.first; i++)
+		if (edges[i].open > 0)
+			why->parents = edges[i];
 }

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "scheduler/depend.h"
 #include "scheduler/forecast.h"
 
 enum why_code {
@@ -43,10 +44,15 @@ struct why {
 	uint64_t gpus_missing;	/* slots there that match but are not free */
 	uint32_t cpus_free;
 	uint64_t mem_free;
-	size_t ahead;	     /* by sched_advise(): waiting jobs that go first */
-	uint64_t head;	     /* the job that holds the reservation; 0: none */
-	int64_t begin_ns;    /* WHY_BEGIN */
-	int64_t start_ns;    /* estimated start; TIME_UNKNOWN */
+	size_t ahead;	  /* by sched_advise(): waiting jobs that go first */
+	uint64_t head;	  /* the job that holds the reservation; 0: none */
+	int64_t begin_ns; /* WHY_BEGIN */
+	int64_t now_ns;	  /* when it was asked */
+	int32_t priority;
+	struct depend_edge parents; /* WHY_DEPENDENCY: the first that it waits for; first 0: not
+				       asked for */
+	uint64_t culprit;	    /* WHY_NEVER: because of whom; 0: not asked for */
+	int64_t start_ns;	    /* estimated start; TIME_UNKNOWN */
 	bool not_estimated;  /* for the caller to set: it stands too far back for an estimate */
 	uint32_t preempted;  /* how often it has made room for others */
 	uint32_t fewer_gpus; /* the same: with so many it would start now; 0: no number helps */
@@ -57,8 +63,11 @@ struct why {
  * of a list. O(running + nodes x GPUs). */
 void sched_why(struct sched *sched, const struct job *job, int64_t now_ns, struct why *ret_why);
 
-/* The same of the first `max` entries of the queue, in order (of several jobs that are alike, the
- * first stands for all). Returns how many there are. */
+/* Find out besides for whom it waits, or because of whom in vain. O(log n). */
+void sched_why_depends(const struct depend *depend, struct why *why);
+
+/* The same as sched_why() of the first `max` entries of the queue, in order (of several jobs that
+ * are alike, the first stands for all). Returns how many there are. */
 size_t sched_why_first(struct sched *sched, int64_t now_ns, size_t max, struct why *ret_whys);
 
 /* Find out besides how many go first, and what would help: fewer GPUs, a shorter limit. With that

@@ -15,6 +15,7 @@
 #include "scheduler/core_internal.h"
 #include "scheduler/line.h"
 #include "scheduler/walk.h"
+#include "scheduler/why_internal.h"
 
 static bool short_of_gpus(const struct why *why)
 {
@@ -26,15 +27,36 @@ static bool short_of_cpus(const struct why *why)
 	return why->request.cpus > why->cpus_free;
 }
 
+static void summarise_parents(const struct depend_edge *parents, struct buf *out)
+{
+	if (parents->first == 0)
+		buf_puts(out, "after other jobs");
+	else if (parents->first == parents->last)
+		buf_printf(out, "after job %" PRIu64, parents->first);
+	else
+		buf_printf(out, "after jobs %" PRIu64 "-%" PRIu64, parents->first, parents->last);
+}
+
+static void summarise_never(const struct why *why, struct buf *out)
+{
+	if (why->culprit)
+		buf_printf(out, "job %" PRIu64 " did not end as wanted", why->culprit);
+	else
+		buf_puts(out, "after a job that did not end as wanted");
+}
+
 void why_summary(const struct why *why, struct buf *out)
 {
 	char amount[32];
 
 	switch (why->code) {
 	case WHY_HELD: buf_puts(out, "held"); return;
-	case WHY_DEPENDENCY: buf_puts(out, "after other jobs"); return;
-	case WHY_NEVER: buf_puts(out, "after a job that did not end as wanted"); return;
-	case WHY_BEGIN: buf_puts(out, "begins later"); return;
+	case WHY_DEPENDENCY: summarise_parents(&why->parents, out); return;
+	case WHY_NEVER: summarise_never(why, out); return;
+	case WHY_BEGIN:
+		buf_printf(out, "begins in %s",
+			   duration_show((why->begin_ns - why->now_ns) / NS_PER_MS, amount));
+		return;
 	case WHY_LIMIT: buf_puts(out, "limit of its user"); return;
 	case WHY_ARRAY: buf_puts(out, "limit of its array"); return;
 	case WHY_STARTING: buf_puts(out, "about to start"); return;
@@ -54,16 +76,7 @@ void why_summary(const struct why *why, struct buf *out)
 		buf_printf(out, "needs more memory than %s", bytes_format(why->mem_free, amount));
 }
 
-struct teller {
-	struct sched *sched;
-	const struct why *why;
-	int64_t now_ns;
-	void (*say)(void *ctx, const char *sentence);
-	void *ctx;
-};
-
-PRINTF_LIKE(2, 3)
-static void tell(const struct teller *teller, const char *fmt, ...)
+void why_tell(const struct teller *teller, const char *fmt, ...)
 {
 	char sentence[512];
 	va_list ap;
@@ -74,71 +87,6 @@ static void tell(const struct teller *teller, const char *fmt, ...)
 	teller->say(teller->ctx, sentence);
 }
 
-/* The slots of this node that a running job holds. */
-static uint64_t slots_of(const struct running *running, uint32_t node)
-{
-	uint64_t slots = 0;
-
-	for (size_t p = 0; p < running->alloc.n_parts; p++)
-		if (running->alloc.parts[p].node == node)
-			slots |= running->alloc.parts[p].gpus;
-	return slots;
-}
-
-/* "gpu2, gpu3 are". */
-static void add_labels(struct buf *out, const struct node *node, uint64_t slots)
-{
-	const char *verb = slots & (slots - 1) ? "are" : "is";
-
-	for (; slots; slots &= slots - 1)
-		buf_printf(out, "%s%s", node->gpus[__builtin_ctzll(slots)].label,
-			   slots & (slots - 1) ? ", " : " ");
-	buf_puts(out, verb);
-}
-
-static void tell_job(const struct teller *teller, const struct node *node, uint64_t slots,
-		     const struct running *holder)
-{
-	_cleanup_(buf_finish) struct buf labels = {0};
-	char span[32];
-
-	add_labels(&labels, node, slots);
-	if (holder->leaving)
-		tell(teller, "%s held by job %" PRIu64 ", which was told to end", buf_get(&labels),
-		     holder->job);
-	else if (holder->end_ns < TIME_NEVER && holder->end_ns > teller->now_ns)
-		tell(teller, "%s held by job %" PRIu64 ", for %s more at most (its time limit)",
-		     buf_get(&labels), holder->job,
-		     duration_show((holder->end_ns - teller->now_ns) / NS_PER_MS, span));
-	else
-		tell(teller, "%s held by job %" PRIu64 ", which %s", buf_get(&labels), holder->job,
-		     holder->end_ns < TIME_NEVER ? "is past its time limit" : "has no time limit");
-}
-
-/* Who holds the missing GPUs: jobs in the order in which they will end, then what is wrong with the
- * others. */
-static void tell_holders(const struct teller *teller, const struct node *node, uint64_t missing)
-{
-	size_t n;
-	struct running *const *running = sched_running(teller->sched, &n);
-
-	for (size_t i = 0; i < n; i++) {
-		uint64_t held = missing & slots_of(running[i], teller->why->node);
-
-		if (held)
-			tell_job(teller, node, held, running[i]);
-		missing &= ~held;
-	}
-	for (; missing; missing &= missing - 1) {
-		const struct node_gpu *gpu = &node->gpus[__builtin_ctzll(missing)];
-
-		tell(teller, "%s is %s%s%s", gpu->label, gpu_condition_name(gpu->condition),
-		     gpu->reason[0] ? ": " : "", gpu->reason);
-		if (gpu->condition == GPU_DRAINED)
-			tell(teller, "\"tgpu resume %s\" puts %s back", gpu->label, gpu->label);
-	}
-}
-
 static void tell_shortage(const struct teller *teller)
 {
 	const struct why *why = teller->why;
@@ -147,30 +95,33 @@ static void tell_shortage(const struct teller *teller)
 	char need[32], have[32];
 
 	if (ledger->n_nodes == 0) {
-		tell(teller, "there are no nodes");
+		why_tell(teller, "there are no nodes");
 		return;
 	}
 	node = &ledger->nodes[why->node];
 	if (short_of_gpus(why)) {
-		tell(teller, "needs %u GPU%s%s%s%s%s; %u of %u suitable ones are free on %s",
-		     why->request.num_gpus, plural(why->request.num_gpus),
-		     why->request.gpu_type ? " of type '" : "",
-		     ledger_type_name(ledger, why->request.gpu_type),
-		     why->request.gpu_type ? "'" : "",
-		     why->request.num_gpus > node->n_gpus ? " over several nodes" : " on one node",
-		     why->gpus_free, why->gpus_suiting, node->name);
-		tell_holders(teller, node, why->gpus_missing);
+		why_tell(teller, "needs %u GPU%s%s%s%s%s; %u of %u suitable ones are free on %s",
+			 why->request.num_gpus, plural(why->request.num_gpus),
+			 why->request.gpu_type ? " of type '" : "",
+			 ledger_type_name(ledger, why->request.gpu_type),
+			 why->request.gpu_type ? "'" : "",
+			 why->request.num_gpus > node->n_gpus ? " over several nodes"
+							      : " on one node",
+			 why->gpus_free, why->gpus_suiting, node->name);
+		why_tell_holders(teller, node, why->gpus_missing);
 	}
 	if (short_of_cpus(why))
-		tell(teller, "needs %u CPU%s; %u of %u are free on %s", why->request.cpus,
-		     plural(why->request.cpus), why->cpus_free, node->cpus, node->name);
+		why_tell(teller, "needs %u CPU%s; %u of %u are free on %s", why->request.cpus,
+			 plural(why->request.cpus), why->cpus_free, node->cpus, node->name);
 	if (why->request.mem_bytes > why->mem_free)
-		tell(teller, "needs %s of memory; %s of %s are free on %s",
-		     bytes_format(why->request.mem_bytes, need), bytes_format(why->mem_free, have),
-		     bytes_format(node->mem_bytes, (char[32]){0}), node->name);
+		why_tell(teller, "needs %s of memory; %s of %s are free on %s",
+			 bytes_format(why->request.mem_bytes, need),
+			 bytes_format(why->mem_free, have),
+			 bytes_format(node->mem_bytes, (char[32]){0}), node->name);
 	if (why->code == WHY_UNAVAILABLE)
-		tell(teller, "even with every job gone it could not start: it waits for what is "
-			     "unavailable above");
+		why_tell(teller,
+			 "even with every job gone it could not start: it waits for what is "
+			 "unavailable above");
 }
 
 /* One thing that it depends on. */
@@ -185,11 +136,11 @@ static void tell_edge(const struct teller *teller, const struct depend_edge *edg
 	if (edge->open == 0)
 		return;
 	if (edge->first == edge->last)
-		tell(teller, "waits for job %" PRIu64 " %s", edge->first, wants[edge->kind]);
+		why_tell(teller, "waits for job %" PRIu64 " %s", edge->first, wants[edge->kind]);
 	else
-		tell(teller,
-		     "waits for jobs %" PRIu64 "-%" PRIu64 " %s; %" PRIu64 " have not ended",
-		     edge->first, edge->last, wants[edge->kind], edge->open);
+		why_tell(teller,
+			 "waits for jobs %" PRIu64 "-%" PRIu64 " %s; %" PRIu64 " have not ended",
+			 edge->first, edge->last, wants[edge->kind], edge->open);
 }
 
 static void tell_dependencies(const struct teller *teller, const struct depend *depend)
@@ -200,10 +151,18 @@ static void tell_dependencies(const struct teller *teller, const struct depend *
 
 	for (size_t i = 0; i < n; i++)
 		tell_edge(teller, &edges[i]);
-	if (teller->why->code == WHY_NEVER)
-		tell(teller,
-		     "a job that it depends on did not end as it was to: it will never "
-		     "start; cancel it, or change what it depends on (tgpu update --after)");
+	if (teller->why->code != WHY_NEVER)
+		return;
+	if (teller->why->culprit)
+		why_tell(teller,
+			 "job %" PRIu64
+			 ", which it depends on, did not end as it was to: it will never "
+			 "start; cancel it, or change what it depends on (tgpu update --after)",
+			 teller->why->culprit);
+	else
+		why_tell(teller,
+			 "a job that it depends on did not end as it was to: it will never "
+			 "start; cancel it, or change what it depends on (tgpu update --after)");
 }
 
 /* Some jobs by name, and how many there are. */
@@ -268,18 +227,18 @@ static void tell_limit(const struct teller *teller)
 
 	add_users_running(teller, &running);
 	if (why->bound == SCHED_USER_JOBS)
-		tell(teller,
-		     "one user may have %u job%s running at a time (user_max_running), and "
-		     "uid %" PRIu32 " has: %s",
-		     limits->max_jobs, plural(limits->max_jobs), why->uid, buf_get(&running));
+		why_tell(teller,
+			 "one user may have %u job%s running at a time (user_max_running), and "
+			 "uid %" PRIu32 " has: %s",
+			 limits->max_jobs, plural(limits->max_jobs), why->uid, buf_get(&running));
 	else if (why->bound == SCHED_USER_GPUS)
-		tell(teller,
-		     "one user may hold %u GPU%s at a time (user_max_gpus); uid %" PRIu32
-		     " has them by %s, and %u would be too many",
-		     limits->max_gpus, plural(limits->max_gpus), why->uid, buf_get(&running),
-		     why->request.num_gpus);
+		why_tell(teller,
+			 "one user may hold %u GPU%s at a time (user_max_gpus); uid %" PRIu32
+			 " has them by %s, and %u would be too many",
+			 limits->max_gpus, plural(limits->max_gpus), why->uid, buf_get(&running),
+			 why->request.num_gpus);
 	else
-		tell(teller, "as many tasks of its array run as may at a time");
+		why_tell(teller, "as many tasks of its array run as may at a time");
 }
 
 static void tell_advice(const struct teller *teller)
@@ -288,11 +247,11 @@ static void tell_advice(const struct teller *teller)
 	char span[32];
 
 	if (why->shorter_ns > 0)
-		tell(teller, "with a time limit of %s or less it would start now",
-		     duration_show(why->shorter_ns / NS_PER_MS, span));
+		why_tell(teller, "with a time limit of %s or less it would start now",
+			 duration_show(why->shorter_ns / NS_PER_MS, span));
 	if (why->fewer_gpus > 0)
-		tell(teller, "with %u GPU%s it would start now", why->fewer_gpus,
-		     plural(why->fewer_gpus));
+		why_tell(teller, "with %u GPU%s it would start now", why->fewer_gpus,
+			 plural(why->fewer_gpus));
 }
 
 /* Those who go first, in order. */
@@ -346,7 +305,7 @@ static void tell_ahead(const struct teller *teller, const struct names *names)
 	if (names->n == 0)
 		return;
 	add_names(&text, names);
-	tell(teller, "%s go%s first", buf_get(&text), names->n == 1 ? "es" : "");
+	why_tell(teller, "%s go%s first", buf_get(&text), names->n == 1 ? "es" : "");
 }
 
 /* The first running job of which nobody knows when it will end; 0: none. */
@@ -361,17 +320,29 @@ static uint64_t find_endless(const struct teller *teller)
 	return 0;
 }
 
+/* Is the end of a running job a guess? */
+static bool has_prediction(const struct teller *teller)
+{
+	size_t n;
+	struct running *const *running = sched_running(teller->sched, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (running[i]->predicted)
+			return true;
+	return false;
+}
+
 static void tell_no_start(const struct teller *teller, const struct ahead *ahead)
 {
 	uint64_t endless = find_endless(teller);
 
 	if (teller->why->not_estimated)
-		tell(teller, "its start is not estimated, because too many jobs go first");
+		why_tell(teller, "its start is not estimated, because too many jobs go first");
 	else if (endless || ahead->endless)
-		tell(teller,
-		     "its start cannot be estimated, because job %" PRIu64 ", which %s, has no "
-		     "time limit",
-		     endless ? endless : ahead->endless, endless ? "runs" : "goes first");
+		why_tell(teller,
+			 "its start cannot be estimated, because job %" PRIu64 ", which %s, has no "
+			 "time limit",
+			 endless ? endless : ahead->endless, endless ? "runs" : "goes first");
 }
 
 /* Of this very moment it only says that somebody is overdue: no promise to repeat. */
@@ -385,24 +356,29 @@ static void tell_start(const struct teller *teller, const struct ahead *ahead)
 	if (why->start_ns < teller->now_ns + NS_PER_MS)
 		return;
 	duration_show((why->start_ns - teller->now_ns) / NS_PER_MS, span);
-	if (why->head == why->job)
-		tell(teller, "starts in %s at the latest, if running jobs use all of their limits",
-		     span);
+	if (why->head == why->job && !has_prediction(teller))
+		why_tell(teller,
+			 "starts in %s at the latest, if running jobs use all of their limits",
+			 span);
+	else if (why->head == why->job)
+		why_tell(teller,
+			 "starts in about %s, if those without a limit take as long as their like",
+			 span);
 	else
-		tell(teller, "starts in about %s, if nothing goes first that is not here yet",
-		     span);
+		why_tell(teller, "starts in about %s, if nothing goes first that is not here yet",
+			 span);
 }
 
 static void tell_order(const struct teller *teller)
 {
 	if (sched_backfills(teller->sched))
-		tell(teller, "would fit now, but would delay job %" PRIu64 ", which goes first",
-		     teller->why->head);
+		why_tell(teller, "would fit now, but would delay job %" PRIu64 ", which goes first",
+			 teller->why->head);
 	else
-		tell(teller,
-		     "would fit now, but job %" PRIu64
-		     " goes first, and no job passes another (backfill is off)",
-		     teller->why->head);
+		why_tell(teller,
+			 "would fit now, but job %" PRIu64
+			 " goes first, and no job passes another (backfill is off)",
+			 teller->why->head);
 }
 
 static void tell_window(const struct teller *teller, const struct window *window)
@@ -416,15 +392,16 @@ static void tell_window(const struct teller *teller, const struct window *window
 
 	if (!slots)
 		return;
-	add_labels(&labels, &ledger->nodes[window->node], slots);
+	why_add_labels(&labels, &ledger->nodes[window->node], slots);
+	buf_printf(&labels, " %s", why_verb(slots));
 	duration_show((window->end_ns - start_ns) / NS_PER_MS, span);
 	if (start_ns > teller->now_ns)
-		tell(teller, "%s reserved for uid %" PRIu32 " in %s, for %s", buf_get(&labels),
-		     window->uid, duration_show((start_ns - teller->now_ns) / NS_PER_MS, wait),
-		     span);
+		why_tell(teller, "%s reserved for uid %" PRIu32 " in %s, for %s", buf_get(&labels),
+			 window->uid, duration_show((start_ns - teller->now_ns) / NS_PER_MS, wait),
+			 span);
 	else
-		tell(teller, "%s reserved for uid %" PRIu32 ", for another %s", buf_get(&labels),
-		     window->uid, span);
+		why_tell(teller, "%s reserved for uid %" PRIu32 ", for another %s",
+			 buf_get(&labels), window->uid, span);
 }
 
 static void tell_windows(const struct teller *teller)
@@ -432,9 +409,9 @@ static void tell_windows(const struct teller *teller)
 	const struct windows *windows = sched_windows(teller->sched);
 	const struct why *why = teller->why;
 
-	tell(teller, "would fit now, but not beside what is reserved for others%s",
-	     why->end_ns == TIME_NEVER ? ": without a time limit it counts as running for ever"
-				       : "");
+	why_tell(teller, "would fit now, but not beside what is reserved for others%s",
+		 why->end_ns == TIME_NEVER ? ": without a time limit it counts as running for ever"
+					   : "");
 	for (size_t i = 0; i < windows->n; i++)
 		if (window_is_in_way(&windows->items[i], why->uid, teller->now_ns, why->end_ns))
 			tell_window(teller, &windows->items[i]);
@@ -449,14 +426,16 @@ void why_sentences(struct sched *sched, const struct why *why, const struct depe
 
 	switch (why->code) {
 	case WHY_NOT_WAITING: return;
-	case WHY_HELD: tell(&teller, "held until somebody releases it (tgpu release)"); return;
+	case WHY_HELD: why_tell(&teller, "held until somebody releases it (tgpu release)"); return;
 	case WHY_DEPENDENCY:
 	case WHY_NEVER: tell_dependencies(&teller, depend); return;
 	case WHY_BEGIN:
-		tell(&teller, "was asked not to begin for another %s",
-		     duration_show((why->begin_ns - now_ns) / NS_PER_MS, span));
+		why_tell(&teller, "was asked not to begin for another %s",
+			 duration_show((why->begin_ns - now_ns) / NS_PER_MS, span));
 		return;
-	case WHY_STARTING: tell(&teller, "nothing stands in its way: it is about to start"); return;
+	case WHY_STARTING:
+		why_tell(&teller, "nothing stands in its way: it is about to start");
+		return;
 	case WHY_LIMIT:
 	case WHY_ARRAY: tell_limit(&teller); break;
 	case WHY_ORDER: tell_order(&teller); break;
@@ -468,6 +447,7 @@ void why_sentences(struct sched *sched, const struct why *why, const struct depe
 	tell_start(&teller, &ahead);
 	tell_advice(&teller);
 	if (why->preempted > 0)
-		tell(&teller, "has made room for others %u time%s, and stands in line as before",
-		     why->preempted, plural(why->preempted));
+		why_tell(&teller,
+			 "has made room for others %u time%s, and stands in line as before",
+			 why->preempted, plural(why->preempted));
 }

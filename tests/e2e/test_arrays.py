@@ -447,14 +447,16 @@ def test_why_follows_a_chain(tgpu_factory):
     last = tgpu.submit("--after", "last", "--", "true")
     why = tgpu.cli("why", str(last)).stdout
     assert f"waits for job {middle} to finish with exit code 0" in why
-    assert f"job {middle} waits: after other jobs" in why
+    assert f"job {middle} waits: after job {array + 1}" in why
     assert f"job {array + 1} waits: held" in why
     failed = tgpu.submit("--", "false")
     tgpu.wait(failed)
     said = tgpu.cli("submit", "--after", str(failed), "--", "true").stdout
-    assert "will never start" in said
-    after = tgpu.submit("--after", "last", "--", "true")
-    assert f"job {after - 1} will never start" in tgpu.cli("why", str(after)).stdout
+    assert f"will never start: job {failed} did not end as wanted" in said
+    gone = tgpu.cli("submit", "--after", str(failed), "--cancel-if-never", "--", "true").stdout
+    assert f"cancelled: job {failed} did not end as it was to" in gone
+    after = tgpu.submit("--after", str(last + 2), "--", "true")
+    assert f"job {last + 2} will never start: job {failed} did not" in tgpu.cli("why", str(after)).stdout
 
 
 def parts(tgpu, query):

@@ -31,7 +31,7 @@ static enum depend_state add(struct depend *depend, uint64_t job, enum depend_ki
 {
 	struct depend_edge edge = {kind, first, last, last - first + 1};
 
-	return depend_add(depend, job, &edge, 1, false);
+	return depend_add(depend, job, &edge, 1, 0);
 }
 
 static void test_kinds_and_ends(void **state)
@@ -119,7 +119,7 @@ static void test_several_edges_and_children(void **state)
 	size_t n;
 
 	(void)state;
-	assert_int_equal(depend_add(depend, 8, edges, 2, false), DEPEND_WAITS);
+	assert_int_equal(depend_add(depend, 8, edges, 2, 0), DEPEND_WAITS);
 	assert_int_equal(add(depend, 7, DEPEND_NOT_OK, 1, 1), DEPEND_WAITS);
 	assert_int_equal(add(depend, 10, DEPEND_ANY, 7, 7), DEPEND_WAITS);
 	assert_int_equal(depend_count(depend), 3);
@@ -141,10 +141,10 @@ static void test_what_is_settled_from_the_start(void **state)
 	struct depend_edge over = {DEPEND_OK, 1, 2, 0};
 
 	(void)state;
-	assert_int_equal(depend_add(depend, 3, &over, 1, false), DEPEND_MET);
-	assert_int_equal(depend_add(depend, 4, NULL, 0, false), DEPEND_MET);
+	assert_int_equal(depend_add(depend, 3, &over, 1, 0), DEPEND_MET);
+	assert_int_equal(depend_add(depend, 4, NULL, 0, 0), DEPEND_MET);
 	assert_int_equal(depend_count(depend), 0);
-	assert_int_equal(depend_add(depend, 5, &over, 1, true), DEPEND_NEVER);
+	assert_int_equal(depend_add(depend, 5, &over, 1, 1), DEPEND_NEVER);
 	assert_int_equal(depend_count(depend), 1);
 	depend_destroy(depend);
 	depend_destroy(NULL);

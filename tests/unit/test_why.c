@@ -51,7 +51,7 @@ static void test_held_begin_starting_and_not_waiting(void **state)
 	       "held until somebody releases it (tgpu release)\n");
 	job.held = false;
 	job.begin_ns = S(3601);
-	expect(sched, &job, 1, WHY_BEGIN, "begins later",
+	expect(sched, &job, 1, WHY_BEGIN, "begins in 1h",
 	       "was asked not to begin for another 1h\n");
 	job.begin_ns = TIME_UNKNOWN;
 	expect(sched, &job, 1, WHY_STARTING, "about to start",
@@ -144,6 +144,104 @@ static void test_unavailable_gpus_are_named(void **state)
 	sched_destroy(sched);
 }
 
+static void test_gpus_that_are_alike_are_told_together(void **state)
+{
+	struct sched *sched = make(BACKFILL_EASY, 8);
+	struct job job = cluster_job(1, 8, S(1), 0);
+
+	(void)state;
+	for (unsigned slot = 1; slot < 8; slot++)
+		cluster_condition(sched_ledger(sched), 0, slot, GPU_DRAINED,
+				  slot == 4 ? "fan" : "by uid 0");
+	sched_enqueue(sched, &job, 1);
+	pass(sched, 1);
+	expect(sched, &job, 1, WHY_UNAVAILABLE, "needs 8 GPUs, 1 free, others unavailable",
+	       "needs 8 GPUs on one node; 1 of 8 suitable ones are free on node0\n"
+	       "gpu1-3, gpu5-7 are drained: by uid 0\n"
+	       "\"tgpu resume\" puts them back\n"
+	       "gpu4 is drained: fan\n"
+	       "\"tgpu resume gpu4\" puts gpu4 back\n"
+	       "even with every job gone it could not start: it waits for what is unavailable "
+	       "above\n");
+	sched_destroy(sched);
+}
+
+/* What is taken from its like is no limit, and no promise is made from it. */
+static void test_a_prediction_is_no_limit(void **state)
+{
+	struct sched *sched = make(BACKFILL_EASY, 2);
+	struct job holder = cluster_job(1, 1, S(1), 0), head = cluster_job(2, 2, S(1), 0);
+
+	(void)state;
+	holder.predicted_ns = S(60);
+	sched_enqueue(sched, &holder, 1);
+	sched_enqueue(sched, &head, 1);
+	pass(sched, 1);
+	expect(sched, &head, 11, WHY_RESOURCES, "needs 2 GPUs, 1 free",
+	       "needs 2 GPUs on one node; 1 of 2 suitable ones are free on node0\n"
+	       "gpu0 is held by job 1, which has no time limit; as its like it should take 50s "
+	       "more\n"
+	       "starts in about 50s, if those without a limit take as long as their like\n"
+	       "with 1 GPU it would start now\n");
+	expect(sched, &head, 62, WHY_RESOURCES, "needs 2 GPUs, 1 free",
+	       "needs 2 GPUs on one node; 1 of 2 suitable ones are free on node0\n"
+	       "gpu0 is held by job 1, which has no time limit and takes longer than its like\n"
+	       "with 1 GPU it would start now\n");
+	sched_destroy(sched);
+}
+
+static void test_who_may_make_room_is_told(void **state)
+{
+	struct sched *sched = sched_create(&(struct sched_config){
+		.policy = &policy_priority,
+		.backfill = BACKFILL_EASY,
+		.preempt = {.enabled = true, .immunity_ns = S(10)},
+	});
+	struct job holder = cluster_job(1, 1, S(1), 0), head = cluster_job(2, 1, S(1), 0);
+
+	(void)state;
+	cluster_add(sched_ledger(sched), 1, 8, 0, NULL);
+	holder.preemptible = true;
+	head.priority = 9;
+	sched_enqueue(sched, &holder, 1);
+	pass(sched, 1);
+	sched_enqueue(sched, &head, 1);
+	pass(sched, 2);
+	expect(sched, &head, 3, WHY_RESOURCES, "needs 1 GPU, 0 free",
+	       "needs 1 GPU on one node; 0 of 1 suitable ones are free on node0\n"
+	       "gpu0 is held by job 1, which has no time limit\n"
+	       "job 1 may be told to make room in 8s\n"
+	       "its start cannot be estimated, because job 1, which runs, has no time limit\n");
+	sched_destroy(sched);
+}
+
+static void test_on_whom_it_depends_is_named(void **state)
+{
+	struct sched *sched = make(BACKFILL_EASY, 2);
+	struct depend *depend = depend_create();
+	struct depend_edge edges[] = {{DEPEND_OK, 3, 3, 0}, {DEPEND_ANY, 4, 6, 2}};
+	struct job job = cluster_job(9, 1, S(1), 0);
+	_cleanup_(buf_finish) struct buf words = {0}, more = {0};
+	struct why why;
+
+	(void)state;
+	job.dependence = JOB_DEPENDENT;
+	depend_add(depend, 9, edges, 2, 0);
+	sched_why(sched, &job, S(1), &why);
+	sched_why_depends(depend, &why);
+	why_summary(&why, &words);
+	assert_string_equal(buf_get(&words), "after jobs 4-6");
+	depend_remove(depend, 9);
+	depend_add(depend, 9, edges, 2, 3);
+	job.dependence = JOB_NEVER;
+	sched_why(sched, &job, S(1), &why);
+	sched_why_depends(depend, &why);
+	why_summary(&why, &more);
+	assert_string_equal(buf_get(&more), "job 3 did not end as wanted");
+	depend_destroy(depend);
+	sched_destroy(sched);
+}
+
 static void test_cpus_memory_and_types(void **state)
 {
 	struct sched *sched = make(BACKFILL_EASY, 2);
@@ -226,6 +324,10 @@ int main(void)
 		cmocka_unit_test(test_resources_and_order),
 		cmocka_unit_test(test_strict_order_promises_no_passing),
 		cmocka_unit_test(test_unavailable_gpus_are_named),
+		cmocka_unit_test(test_gpus_that_are_alike_are_told_together),
+		cmocka_unit_test(test_a_prediction_is_no_limit),
+		cmocka_unit_test(test_who_may_make_room_is_told),
+		cmocka_unit_test(test_on_whom_it_depends_is_named),
 		cmocka_unit_test(test_cpus_memory_and_types),
 		cmocka_unit_test(test_a_gang_and_an_empty_cluster),
 		cmocka_unit_test(test_a_few_words_compare_with_nobody),
