@@ -439,6 +439,11 @@ int http_create(struct daemon *daemon, struct err *err)
 	return 0;
 }
 
+void http_begin(struct daemon *daemon)
+{
+	listener_begin(daemon->http->listener);
+}
+
 void http_destroy(struct daemon *daemon)
 {
 	struct http *http = daemon->http;

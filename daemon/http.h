@@ -48,8 +48,10 @@ struct route {
 /* Ended by a NULL method. In api.c. */
 extern const struct route routes[];
 
-/* Listen. 0, or -errno with a sentence. */
+/* Listen: whoever connects from now on is answered once it has begun. 0, or -errno with a sentence.
+ */
 int http_create(struct daemon *daemon, struct err *err);
+void http_begin(struct daemon *daemon);
 void http_destroy(struct daemon *daemon);
 
 /* Answer what can be answered; called by the turn after its commit. */

@@ -10,6 +10,7 @@ struct http_loop {
 	struct MHD_Daemon *mhd; /* borrowed */
 	uv_poll_t poll;
 	uv_timer_t timer; /* the library's own time-outs */
+	uv_idle_t idle;	  /* while there is more to be done at once */
 };
 
 /* mhd: started with MHD_USE_EPOLL; stop it when the loop runs no more. */

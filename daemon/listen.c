@@ -263,9 +263,13 @@ int listener_create(struct daemon *daemon, listener_accept_fn accept, void *ctx,
 	uv_poll_init(&daemon->loop, &listener->poll, listener->fd);
 	uv_timer_init(&daemon->loop, &listener->pause);
 	listener->poll.data = listener->pause.data = listener;
-	uv_poll_start(&listener->poll, UV_READABLE, on_connect);
 	*ret_listener = listener;
 	return 0;
+}
+
+void listener_begin(struct listener *listener)
+{
+	uv_poll_start(&listener->poll, UV_READABLE, on_connect);
 }
 
 void listener_destroy(struct listener *listener)

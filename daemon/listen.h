@@ -23,10 +23,15 @@ struct connection {
 
 typedef void (*listener_accept_fn)(void *ctx, int fd);
 
-/* Listen; each connection that may stay goes to `accept` with its descriptor, which is handed over.
- * 0, or -errno with a sentence. */
+/*
+ * Listen: who connects from now on waits. Once it is begun, each connection that may stay goes to
+ * `accept` with its descriptor, which is handed over. 0, or -errno with a sentence.
+ */
 int listener_create(struct daemon *daemon, listener_accept_fn accept, void *ctx,
 		    struct listener **ret_listener, struct err *err);
+
+/* Let in those who wait, and those who come. */
+void listener_begin(struct listener *listener);
 
 /* Stop listening and remove the socket. Connections are the HTTP library's to end, before. */
 void listener_destroy(struct listener *listener);

@@ -2,8 +2,8 @@
 /*
  * tgpud: put the rooms together, run the loop, take them apart.
  *
- *     paths -> lock -> configuration -> store -> scheduler -> machine -> probe -> first look at the
- *     GPUs -> runners' remains -> socket -> loop
+ *     paths -> lock -> configuration -> socket -> store -> scheduler -> machine -> probe
+ *     -> first look at the GPUs -> runners' remains -> answers -> loop
  *
  * Invariants: one daemon per state directory, by a lock that dies with the process; nobody is
  * answered before the past is known and the GPUs have been looked at; stopping the daemon stops no
@@ -187,11 +187,15 @@ static int set_up(struct daemon *daemon, const struct arguments *arguments, stru
 		r = config_load(&daemon->config, arguments->config, arguments->system, err);
 	if (r == 0)
 		r = boot_id_get(daemon->boot_id);
+	if (r < 0)
+		return r;
+	raise_open_files(daemon);
+	/* From here on whoever wants something waits, instead of starting a daemon of their own. */
+	r = http_create(daemon, err);
 	if (r == 0)
 		r = open_store(daemon, err);
 	if (r < 0)
 		return r;
-	raise_open_files(daemon);
 	gethostname(host, sizeof(host) - 1);
 	daemon->node_name = xstrdup(host);
 	daemon->start_ns = clock_wall_ns();
@@ -282,11 +286,10 @@ static int serve(struct daemon *daemon, struct arguments *arguments, struct err 
 		return r;
 	machine_begin(daemon);
 	history_load_shares(daemon);
-	r = http_create(daemon, err);
-	if (r == 0)
-		r = metrics_listen_create(daemon, err);
+	r = metrics_listen_create(daemon, err);
 	if (r < 0)
 		return r;
+	http_begin(daemon);
 	log_info("ready socket=%s jobs=%u gpus=%zu source=%s", daemon->paths.socket,
 		 HASH_COUNT(daemon->records), machine_report(daemon)->n_gpus,
 		 machine_report(daemon)->source);

@@ -80,7 +80,7 @@ def test_it_can_be_stopped_while_it_waits_for_the_first_look(tgpu_factory, silen
 
 
 def test_while_it_starts_those_who_need_it_wait(tgpu_factory, silent_probe):
-    """Whoever would only stop it is told, and not to start one."""
+    """It listens before it looks at the GPUs, so nobody starts another, or talks to a daemon of their own instead."""
     tgpu = tgpu_factory(gpus="simulated:1")
     tgpu.stop()
     os.mkfifo(silent_probe / "go")
@@ -90,11 +90,12 @@ def test_while_it_starts_those_who_need_it_wait(tgpu_factory, silent_probe):
     os.close(ready)
     tgpu.daemon = process
     with open(silent_probe / "go", "w", encoding="ascii") as go:  # opens once the probe is there
-        stop = tgpu.cli("daemon", "stop")
-        assert stop.returncode == 3
-        assert f"the daemon (pid {process.pid}) is just starting or stopping" in stop.stderr
+        waiting = UnixConnection(tgpu.socket)
+        waiting.request("GET", "/v1/status")
         submit = tgpu.popen("submit", "--parsable", "--", "true")
         go.write("go\n")
+    assert json.loads(waiting.getresponse().read())["pid"] == process.pid
+    waiting.close()
     assert submit.communicate(timeout=PATIENCE)[0].strip() == "1"
     assert json.loads(tgpu.cli("daemon", "status", "--json").stdout)["pid"] == process.pid
 
