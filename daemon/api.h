@@ -19,6 +19,7 @@ struct action {
 	 * tasks. */
 	void (*apply)(struct request_context *request, struct record *record, void *ctx);
 	void *ctx;
+	size_t job_bytes; /* that it writes for each job, at most */
 };
 
 /* Carry it out on the jobs of body's "ids", each with its own result in request->result. */

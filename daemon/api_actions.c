@@ -11,7 +11,8 @@
 #include "daemon/api.h"
 #include "daemon/turn.h"
 
-#define IDS_MAX 10000 /* of one request */
+#define IDS_MAX	  10000		     /* of one request */
+#define BYTES_MAX ((size_t)64 << 20) /* that one request may write; it is one transaction */
 
 static void cancel(struct request_context *request, struct record *record, void *ctx)
 {
@@ -227,6 +228,11 @@ static void act_on_set(struct acting *acting)
 	if (acting->n_living > IDS_MAX) {
 		http_fail(request, 400, "%s: ids: more than %d jobs; split the request",
 			  acting->action->name, IDS_MAX);
+		return;
+	}
+	if (acting->n_living * acting->action->job_bytes > BYTES_MAX) {
+		http_fail(request, 413, "%s: too much for so many jobs at once; name fewer",
+			  acting->action->name);
 		return;
 	}
 	request->result = json_pack("{s:[]}", "results");

@@ -62,7 +62,8 @@ struct update {
 	json_t *set; /* borrowed: what differs */
 	/* Of the job that was checked last, with it: */
 	struct jobspec spec;
-	struct depends depends; /* where `set` has "after" */
+	struct depends depends; /* where `set` has "after": the same for all jobs from ... */
+	uint64_t depends_from;	/* ... this one on; 0: not found yet */
 };
 
 /* What a failed read of the store is answered with. */
@@ -80,12 +81,15 @@ static int check_after(struct request_context *request, uint64_t id, struct upda
 
 	if (!json_object_get(update->set, "after"))
 		return 0;
+	if (update->depends_from && id >= update->depends_from)
+		return 0; /* who came before that one comes before this one */
 	depends_finish(&update->depends);
 	r = depends_find(request->daemon, update->spec.after, id, &update->depends, err);
 	if (r < 0)
 		err_wrap(err, "after");
 	if (r < 0 && r != -EINVAL)
 		return store_failed(request, err);
+	update->depends_from = r < 0 ? 0 : id;
 	return r < 0 ? 400 : 0;
 }
 
@@ -113,13 +117,30 @@ static int check(struct request_context *request, const struct record *record, u
 	return r == 0 ? check_after(request, id, update, err) : 400;
 }
 
+#define DETAIL_MAX 1000 /* bytes in a history; a longer change is told by its fields alone */
+
+/* What was changed, for the history. Owned by the caller. */
+static char *describe(json_t *set)
+{
+	_cleanup_(free_ptr) char *text = json_dumps(set, JSON_COMPACT);
+	struct buf names = {0};
+	const char *name;
+	json_t *value;
+
+	if (strlen(text) <= DETAIL_MAX)
+		return TAKE_PTR(text);
+	json_object_foreach (set, name, value)
+		buf_printf(&names, "%s%s", names.len > 0 ? ", " : "", name);
+	return buf_take(&names);
+}
+
 /* The record does as the checked spec says. */
 static void apply(struct request_context *request, struct record *record, void *ctx)
 {
 	const struct update *update = ctx;
 	const struct jobspec *spec = &update->spec;
 	_cleanup_(free_ptr) char *text = api_spec_text(spec);
-	_cleanup_(free_ptr) char *detail = json_dumps(update->set, JSON_COMPACT);
+	_cleanup_(free_ptr) char *detail = describe(update->set);
 	struct job changed = record->job;
 
 	if (json_object_get(update->set, "after")) {
@@ -147,10 +168,12 @@ void api_update_fold(struct request_context *request)
 			http_fail(request, 400, "update: %s cannot be changed; submit a new job",
 				  fixed[i]);
 	if (!request->status)
-		api_act_on_jobs(
-			request, body,
-			&(struct action){
-				.name = "update", .check = check, .apply = apply, .ctx = &update});
+		api_act_on_jobs(request, body,
+				&(struct action){.name = "update",
+						 .check = check,
+						 .apply = apply,
+						 .ctx = &update,
+						 .job_bytes = request->body_len});
 	jobspec_finish(&update.spec);
 	depends_finish(&update.depends);
 	if (request->result && json_is_string(json_object_get(set, "notify")))

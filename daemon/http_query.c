@@ -13,6 +13,7 @@
 
 #include "common/buf.h"
 #include "common/suggest.h"
+#include "common/utf8.h"
 
 #define NAMES_MAX 8
 
@@ -41,7 +42,9 @@ static void refuse_unknown(const struct query *query, const char *name)
 	const char *path = query->route->path;
 	const char *close = suggest_closest(name, query->names, query->n);
 	_cleanup_(buf_finish) struct buf known = {0};
+	char quoted[UTF8_QUOTE_SIZE];
 
+	utf8_quote(name, quoted);
 	for (size_t i = 0; i < query->n; i++)
 		buf_printf(&known, "%s%s",
 			   i == 0	      ? ""
@@ -49,19 +52,18 @@ static void refuse_unknown(const struct query *query, const char *name)
 					      : " and ",
 			   query->names[i]);
 	if (query->n == 0)
-		http_fail(query->request, 400, "%s: '%.40s' is unknown; it takes no parameters",
-			  path, name);
+		http_fail(query->request, 400, "%s: %s is unknown; it takes no parameters", path,
+			  quoted);
 	else if (close)
-		http_fail(query->request, 400,
-			  "%s: '%.40s' is unknown; did you mean %s? It takes %s", path, name, close,
-			  buf_get(&known));
+		http_fail(query->request, 400, "%s: %s is unknown; did you mean %s? It takes %s",
+			  path, quoted, close, buf_get(&known));
 	else
-		http_fail(query->request, 400, "%s: '%.40s' is unknown; it takes %s", path, name,
+		http_fail(query->request, 400, "%s: %s is unknown; it takes %s", path, quoted,
 			  buf_get(&known));
 }
 
-static enum MHD_Result check(void *cls, enum MHD_ValueKind kind, const char *name,
-			     const char *value)
+static enum MHD_Result check(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_len,
+			     const char *value, size_t value_len)
 {
 	struct query *query = cls;
 	size_t i = 0;
@@ -71,7 +73,10 @@ static enum MHD_Result check(void *cls, enum MHD_ValueKind kind, const char *nam
 		return MHD_YES; /* what stands between "&&" */
 	while (i < query->n && !STREQ(query->names[i], name))
 		i++;
-	if (i == query->n)
+	if (strlen(name) != name_len || (value && strlen(value) != value_len))
+		http_fail(query->request, 400, "%s: a parameter holds a NUL; take it out",
+			  query->route->path);
+	else if (i == query->n)
 		refuse_unknown(query, name);
 	else if (!value)
 		http_fail(query->request, 400, "%s: %s has no value; write %s=...",
@@ -93,6 +98,6 @@ void http_query_check(struct request_context *request, const struct route *route
 	};
 
 	read_names(&query);
-	MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, check, &query);
+	MHD_get_connection_values_n(request->connection, MHD_GET_ARGUMENT_KIND, check, &query);
 	free(query.copy);
 }

@@ -134,7 +134,9 @@ enum gpu_condition machine_judge(const struct daemon *daemon, unsigned index, ch
 	reason[0] = '\0';
 	if (!gpu || gpu->health == GPU_HEALTH_LOST) {
 		snprintf(reason, size, "%s",
-			 gpu ? gpu->health_reason : "gone: the last probe did not find it");
+			 gpu			 ? gpu->health_reason
+			 : daemon->machine->seen ? "gone: the last probe did not find it"
+						 : "nobody has looked at it yet");
 		return GPU_LOST;
 	}
 	if (slot->drain_reason) {

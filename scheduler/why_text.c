@@ -105,8 +105,9 @@ static void tell_shortage(const struct teller *teller)
 			 why->request.gpu_type ? " of type '" : "",
 			 ledger_type_name(ledger, why->request.gpu_type),
 			 why->request.gpu_type ? "'" : "",
-			 why->request.num_gpus > node->n_gpus ? " over several nodes"
-							      : " on one node",
+			 ledger->n_nodes > 1 && why->request.num_gpus > node->n_gpus
+				 ? " over several nodes"
+				 : " on one node",
 			 why->gpus_free, why->gpus_suiting, node->name);
 		why_tell_holders(teller, node, why->gpus_missing);
 	}
@@ -216,7 +217,30 @@ static void add_users_running(const struct teller *teller, struct buf *out)
 		names.n++;
 		name_jobs(&names, running[i]->job, 1);
 	}
-	add_names(out, &names);
+	if (names.n > 0)
+		add_names(out, &names);
+	else
+		buf_puts(out, "none");
+}
+
+static void tell_gpu_limit(const struct teller *teller, uint32_t max)
+{
+	const struct why *why = teller->why;
+	_cleanup_(buf_finish) struct buf running = {0};
+
+	add_users_running(teller, &running);
+	if (why->request.num_gpus > max)
+		why_tell(
+			teller,
+			"one user may hold %u GPU%s at a time (user_max_gpus), and it asks for %u: "
+			"it will never start; ask for fewer (tgpu update --gpus)",
+			max, plural(max), why->request.num_gpus);
+	else
+		why_tell(
+			teller,
+			"one user may hold %u GPU%s at a time (user_max_gpus); with the %u that it "
+			"asks for uid %" PRIu32 " would have more (running: %s)",
+			max, plural(max), why->request.num_gpus, why->uid, buf_get(&running));
 }
 
 static void tell_limit(const struct teller *teller)
@@ -232,11 +256,7 @@ static void tell_limit(const struct teller *teller)
 			 "uid %" PRIu32 " has: %s",
 			 limits->max_jobs, plural(limits->max_jobs), why->uid, buf_get(&running));
 	else if (why->bound == SCHED_USER_GPUS)
-		why_tell(teller,
-			 "one user may hold %u GPU%s at a time (user_max_gpus); uid %" PRIu32
-			 " has them by %s, and %u would be too many",
-			 limits->max_gpus, plural(limits->max_gpus), why->uid, buf_get(&running),
-			 why->request.num_gpus);
+		tell_gpu_limit(teller, limits->max_gpus);
 	else
 		why_tell(teller, "as many tasks of its array run as may at a time");
 }

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 
+#include "common/log.h"
 #include "store/sqlite_file.h"
 
 /* The integer that `sql` yields. */
@@ -66,7 +67,11 @@ static int take_steps(sqlite3 *db, const struct schema_step *steps, size_t from,
 		      struct err *err)
 {
 	char numbers[96];
-	int r = sqlite_file_exec(db, "BEGIN IMMEDIATE", err);
+	int r;
+
+	if (from > 0) /* it may take a while: seconds for a million jobs */
+		log_info("bringing the store to a new version from=%zu to=%zu", from, to);
+	r = sqlite_file_exec(db, "BEGIN IMMEDIATE", err);
 
 	for (size_t i = from; i < to && r == 0; i++) {
 		r = sqlite_file_exec(db, steps[i].sql, err);

@@ -239,3 +239,20 @@ def test_waiting_for_whoever_is_left_when_nobody_is(tgpu_factory):
     assert tgpu.cli("wait", "--me").returncode == 0, "it is over"
     assert tgpu.cli("wait", str(job)).returncode == 3
     assert tgpu.cli("wait", "2").returncode == 4 and tgpu.cli("cancel", "--me").returncode == 4
+
+
+def test_a_change_of_many_jobs_is_bounded(tgpu_factory):
+    """What it waits for is looked up once; what it writes for each job is counted before anything is done."""
+    tgpu = tgpu_factory(gpus="simulated:1")
+    first = tgpu.submit("--", "true")
+    tgpu.wait(first)
+    tgpu.submit("--array", "0-999", "--hold", "--", "true")
+    for job in range(first + 1, first + 41, 2):  # records of their own
+        assert tgpu.api("POST", "/v1/jobs/update", {"ids": str(job), "set": {"priority": 1}})[0] == 200
+    too_much = {"ids": f"{first + 1}-{first + 1000}", "set": {"command": ["x" * 100000] * 20}}
+    status, answer = tgpu.api("POST", "/v1/jobs/update", too_much)
+    assert (status, "name fewer" in answer["error"]) == (413, True)
+    after = {"ids": f"{first + 1}-{first + 1000}", "set": {"after": f"afterany:{first}"}}
+    status, answer = tgpu.api("POST", "/v1/jobs/update", after)
+    assert status == 200 and all(result["ok"] for result in answer["results"])
+    assert sum(result["n_tasks"] for result in answer["results"]) == 1000
