@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* tgpu run: submit a job, show its output as it grows, end as it ends. */
+/*
+ * tgpu run: submit a job, show its output as it grows, end as it ends.
+ *
+ * The tasks of an array are followed one after the other: mixed, their lines could not be told
+ * apart. Read next: follow.c.
+ */
 #include <inttypes.h>
 
 #include "cli/command.h"
@@ -25,41 +30,67 @@ static void print_ending(const json_t *job)
 			buf_get(&message));
 }
 
+/* What has become of the jobs so far. */
+struct run {
+	uint64_t id; /* the first that is not over */
+	int code;    /* of the first that did not succeed */
+	bool quiet;
+};
+
+/* Of tasks that an interrupt kept from starting there is nothing to tell one by one. */
+static void take_end(void *ctx, const json_t *job, bool interrupted)
+{
+	struct run *run = ctx;
+
+	run->id = jobview_id(job) + 1;
+	if (!run->quiet && !(interrupted && jobview_never_started(job)))
+		print_ending(job);
+	if (run->code == EXIT_DONE)
+		run->code = jobview_exit_code(job);
+}
+
+/* After a second Ctrl-C: those that are not over are left to themselves. */
+static int detach(const struct idrange *jobs)
+{
+	_cleanup_(buf_finish) struct buf ids = {0};
+	bool many = jobs->last > jobs->first;
+
+	idrange_format(&ids, jobs);
+	fprintf(stderr, "tgpu: job%s %s go%s on without you; see \"tgpu %s %s\"\n", many ? "s" : "",
+		buf_get(&ids), many ? "" : "es", many ? "list" : "show", buf_get(&ids));
+	return EXIT_FAILED;
+}
+
 static int run(const struct options *opts, struct err *err)
 {
 	_cleanup_(client_close) struct client client = {0};
-	_cleanup_(client_json_unref) json_t *submitted = NULL, *job = NULL;
-	bool quiet = options_has(opts, "quiet");
+	_cleanup_(client_json_unref) json_t *submitted = NULL;
+	struct run run = {.quiet = options_has(opts, "quiet")};
 	struct follow follow = {.client = &client,
 				.copy_output = true,
 				.copy_error = true,
-				.announce = !quiet,
+				.announce = !run.quiet,
 				.cancel_on_interrupt = true};
 	int r = submission_send(&client, opts, &submitted, err);
 
 	if (r < 0)
 		return r;
-	follow.id = jobview_id(submitted);
-	r = follow_job(&follow, &job, err);
-	if (r == FOLLOW_DETACHED) {
-		fprintf(stderr,
-			"tgpu: job %" PRIu64 " goes on without you; see \"tgpu show %" PRIu64
-			"\"\n",
-			follow.id, follow.id);
-		return EXIT_FAILED;
-	}
-	if (r < 0)
-		return r;
-	if (!quiet)
-		print_ending(job);
-	return jobview_exit_code(job);
+	run.id = follow.id = jobview_id(submitted);
+	follow.last = follow.id + (uint64_t)field_int(submitted, "n_jobs", 1) - 1;
+	r = follow_jobs(&follow, take_end, &run, err);
+	if (r == FOLLOW_DETACHED)
+		return detach(&(struct idrange){run.id, follow.last});
+	return r < 0 ? r : run.code;
 }
 
 const struct command command_run = {
 	.name = "run",
 	.usage = "[OPTIONS] -- COMMAND...\n       tgpu run [OPTIONS] FILE [ARGUMENT...]",
 	.summary = "put a job in line, follow its output, return its exit code",
-	.details = SUBMISSION_DETAILS " Ctrl-C ends the job; a second Ctrl-C leaves it to itself.",
+	.details = SUBMISSION_DETAILS
+	" Ctrl-C ends the job; a second Ctrl-C leaves it to itself. Of an array all tasks are "
+	"followed: they run side by side, their output comes one after the other in the order of "
+	"their ids, and the exit code is that of the first (by id) that did not succeed.",
 	.examples = "  tgpu run --gpus 1 -- nvidia-smi\n"
 		    "  tgpu run --gpus 2 --time 10m train.sh\n",
 	.options = options,

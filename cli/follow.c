@@ -25,9 +25,10 @@
 #define RECONNECT_MS 60000 /* for a daemon that is being restarted */
 #define RETRY_MS     100
 
-/* A call of follow_job(). */
+/* A call of follow_job() or follow_jobs(). */
 struct watch {
 	const struct follow *follow;
+	uint64_t id; /* whose turn it is */
 	struct tail out, err;
 	int inotify, signals; /* -1: none */
 	unsigned interrupts;
@@ -47,7 +48,7 @@ static int watch_init(struct watch *watch, const struct follow *follow, struct e
 {
 	sigset_t interrupts;
 
-	*watch = (struct watch){.follow = follow, .inotify = -1, .signals = -1};
+	*watch = (struct watch){.follow = follow, .id = follow->id, .inotify = -1, .signals = -1};
 	if (follow->copy_output || follow->copy_error)
 		watch->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	tail_init(&watch->out, STDOUT_FILENO, watch->inotify);
@@ -111,17 +112,22 @@ static int look_at(struct watch *watch, const json_t *job, struct err *err)
 	return r < 0 ? r : copy_logs(watch, err);
 }
 
-/* Ask for the job's end on a connection of its own: the other one waits for an answer. */
+/* Ask for the end of all that are still to be followed, on a connection of its own: the other one
+ * waits for an answer. */
 static int cancel(const struct watch *watch, struct err *err)
 {
+	struct idrange jobs = {watch->id, watch->follow->last};
 	_cleanup_(client_close) struct client client = {0};
 	_cleanup_(client_json_unref) json_t *answer = NULL;
 	_cleanup_(client_json_unref) json_t *body = json_object();
-	_cleanup_(free_ptr) char *id = xasprintf("%" PRIu64, watch->follow->id);
+	_cleanup_(buf_finish) struct buf ids = {0};
+	bool many = jobs.last > jobs.first;
 	int r = client_open(&client, CLIENT_NO_START, err);
 
-	fprintf(stderr, "tgpu: job %s is told to end; Ctrl-C again leaves it alone\n", id);
-	json_object_set_new(body, "ids", json_string(id));
+	idrange_format(&ids, &jobs);
+	fprintf(stderr, "tgpu: job%s %s %s told to end; Ctrl-C again leaves %s alone\n",
+		many ? "s" : "", buf_get(&ids), many ? "are" : "is", many ? "them" : "it");
+	json_object_set_new(body, "ids", json_string(buf_get(&ids)));
 	if (r == 0)
 		r = client_call(&client, "POST", "/v1/jobs/cancel", NULL, body, &answer, err);
 	return r;
@@ -170,7 +176,7 @@ static int wait_answer(struct watch *watch, struct err *err)
 
 		if (timeout_ms == 0)
 			return err_set(err, -ETIMEDOUT, "job %" PRIu64 " is not over yet",
-				       watch->follow->id);
+				       watch->id);
 		if (poll(fds, ARRAY_SIZE(fds), timeout_ms) < 0 && errno != EINTR)
 			return err_set(err, -errno, "poll: %s", strerror(errno));
 		r = copy_logs(watch, err);
@@ -203,31 +209,29 @@ static int reconnect(struct watch *watch, struct err *err)
 static int next_object(struct watch *watch, int64_t revision, json_t **ret_job, struct err *err)
 {
 	struct client *client = watch->follow->client;
-	int r = client_send_get(client, err, "/v1/jobs/%" PRIu64 "?after=%" PRId64,
-				watch->follow->id, revision);
+	int r = client_send_get(client, err, "/v1/jobs/%" PRIu64 "?after=%" PRId64, watch->id,
+				revision);
 
 	if (r == 0)
 		r = wait_answer(watch, err);
 	return r != 0 ? r : client_receive(client, ret_job, err);
 }
 
-int follow_job(const struct follow *follow, json_t **ret_job, struct err *err)
+/* Until the job whose turn it is has ended. */
+static int watch_job(struct watch *watch, json_t **ret_job, struct err *err)
 {
-	_cleanup_(watch_finish) struct watch watch;
 	_cleanup_(client_json_unref) json_t *job = NULL;
-	int r = watch_init(&watch, follow, err);
+	int r = client_get(watch->follow->client, &job, err, "/v1/jobs/%" PRIu64, watch->id);
 
-	if (r == 0)
-		r = client_get(follow->client, &job, err, "/v1/jobs/%" PRIu64, follow->id);
 	while (r == 0) {
 		json_t *next = NULL;
 
-		r = look_at(&watch, job, err);
+		r = look_at(watch, job, err);
 		if (r != 0 || jobview_is_final(job))
 			break;
-		r = next_object(&watch, field_int(job, "revision", 0), &next, err);
+		r = next_object(watch, field_int(job, "revision", 0), &next, err);
 		if (r == -ECONNRESET) {
-			r = reconnect(&watch, err);
+			r = reconnect(watch, err);
 			continue;
 		}
 		if (r == 0) {
@@ -237,5 +241,32 @@ int follow_job(const struct follow *follow, json_t **ret_job, struct err *err)
 	}
 	if (r == 0)
 		*ret_job = TAKE_PTR(job);
+	return r;
+}
+
+int follow_job(const struct follow *follow, json_t **ret_job, struct err *err)
+{
+	_cleanup_(watch_finish) struct watch watch;
+	int r = watch_init(&watch, follow, err);
+
+	return r == 0 ? watch_job(&watch, ret_job, err) : r;
+}
+
+int follow_jobs(const struct follow *follow,
+		void (*ended)(void *ctx, const json_t *job, bool interrupted), void *ctx,
+		struct err *err)
+{
+	_cleanup_(watch_finish) struct watch watch;
+	int r = watch_init(&watch, follow, err);
+
+	for (; r == 0 && watch.id <= follow->last; watch.id++) {
+		_cleanup_(client_json_unref) json_t *job = NULL;
+
+		watch.placed = false;
+		watch.said[0] = '\0';
+		r = watch_job(&watch, &job, err);
+		if (r == 0)
+			ended(ctx, job, watch.interrupts > 0);
+	}
 	return r;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Watch one job until it is over, copying its logs on the way: what `run`, `wait` and `logs -f`
- * share.
+ * Watch a job, or one after the other, until it is over, copying its logs on the way: what `run`,
+ * `wait` and `logs -f` share.
  */
 #pragma once
 
@@ -11,9 +11,10 @@
 struct follow {
 	struct client *client; /* borrowed; made anew when the daemon restarts */
 	uint64_t id;
+	uint64_t last;		      /* the last of those that follow_jobs() follows */
 	bool copy_output, copy_error; /* to stdout and stderr */
 	bool announce;		      /* say on stderr why it waits and where it starts */
-	bool cancel_on_interrupt; /* the first Ctrl-C ends the job, the second only this command */
+	bool cancel_on_interrupt; /* the first Ctrl-C ends the jobs, the second only this command */
 	int64_t deadline_ns;	  /* monotonic clock; 0: wait for ever */
 };
 
@@ -24,3 +25,12 @@ struct follow {
  * second interrupt; -ETIMEDOUT past the deadline; -errno; the last two with a sentence. Blocks.
  */
 int follow_job(const struct follow *follow, json_t **ret_job, struct err *err);
+
+/*
+ * The same for the jobs from `id` to `last`, in this order: `ended` gets the last object of each
+ * (borrowed), and whether an interrupt had come. A log that they share is copied once. 0, or what
+ * follow_job() returns.
+ */
+int follow_jobs(const struct follow *follow,
+		void (*ended)(void *ctx, const json_t *job, bool interrupted), void *ctx,
+		struct err *err);

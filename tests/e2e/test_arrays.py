@@ -29,6 +29,38 @@ def test_tasks_know_their_index_and_run_once(tgpu_factory, tmp_path):
         assert (shown["state"], shown["array"], shown["array_index"], shown["attempt"]) == ("finished", job, index, 1)
 
 
+def test_run_follows_all_tasks(tgpu_factory):
+    """Their output in the order of their ids, whoever is first; the code of the first that did not succeed."""
+    tgpu = tgpu_factory(gpus="simulated:2")
+    gate = tgpu.dir / "gate"
+    os.mkfifo(gate)
+    done = tgpu.cli("run", "--array", "0-3", "--",
+                    f"cmd=case $TGPU_ARRAY_INDEX in 0) read x <{gate};; 1) echo >{gate};; esac; echo task $TGPU_ARRAY_INDEX; exit $TGPU_ARRAY_INDEX")
+    assert done.stdout == "task 0\ntask 1\ntask 2\ntask 3\n"
+    assert done.returncode == 1
+    assert "tgpu: job 2 failed: exit code 1\n" in done.stderr and "tgpu: job 4 failed: exit code 3\n" in done.stderr
+    assert tgpu.cli("run", "-q", "--array", "0-3", "--", "true").returncode == 0
+
+
+def test_run_copies_a_log_that_tasks_share_once(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    done = tgpu.cli("run", "-q", "--array", "1-3%1", "--output", "all.log", "--", "cmd=echo task $TGPU_ARRAY_INDEX")
+    assert (done.returncode, done.stdout) == (0, "task 1\ntask 2\ntask 3\n")
+
+
+def test_interrupting_run_ends_all_tasks(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    run = tgpu.popen("run", "--array", "0-9", "--gpus", "1", "--", "cmd=echo up; exec sleep 1000")
+    assert run.stdout.readline() == "up\n"
+    tgpu.wait_for_log(2, "up")
+    run.send_signal(signal.SIGINT)
+    out, err = run.communicate(timeout=60)
+    assert out == "up\n" and run.returncode != 0
+    assert "tgpu: jobs 1-10 are told to end" in err
+    assert err.count(" cancelled: ") == 2  # of those that ran
+    assert {job["state"] for job in entries(tgpu, "state=all")} == {"cancelled"}
+
+
 def test_no_more_tasks_run_than_may(tgpu_factory):
     tgpu = tgpu_factory(gpus="simulated:4")
     job = tgpu.submit("--array", "1-6%2", "--gpus", "1", "--", "sleep", "1000")
