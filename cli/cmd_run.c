@@ -65,6 +65,7 @@ static int run(const struct options *opts, struct err *err)
 {
 	_cleanup_(client_close) struct client client = {0};
 	_cleanup_(client_json_unref) json_t *submitted = NULL;
+	_cleanup_(buf_finish) struct buf found = {0};
 	struct run run = {.quiet = options_has(opts, "quiet")};
 	struct follow follow = {.client = &client,
 				.copy_output = true,
@@ -75,6 +76,8 @@ static int run(const struct options *opts, struct err *err)
 
 	if (r < 0)
 		return r;
+	if (submission_found(submitted, &found) && !run.quiet)
+		fprintf(stderr, "tgpu: %s\n", buf_get(&found));
 	run.id = follow.id = jobview_id(submitted);
 	follow.last = follow.id + (uint64_t)field_int(submitted, "n_jobs", 1) - 1;
 	r = follow_jobs(&follow, take_end, &run, err);

@@ -51,14 +51,18 @@ static void add_place(struct buf *line, const json_t *job)
 		buf_printf(line, " (%s)", reason);
 }
 
-/* "job 12 starts now on gpu0,gpu1", "jobs 12-111; job 12 queued, ..."; a job submitted twice by its
- * key, or unique, may be further. */
+/* "job 12 starts now on gpu0,gpu1", "jobs 12-111; job 12 queued, ..."; one submitted twice by its
+ * key may be further. */
 static void print_submitted(const json_t *job)
 {
 	_cleanup_(buf_finish) struct buf line = {0}, gpus = {0};
 	const char *state = jobview_state(job);
 	uint64_t n_jobs = (uint64_t)field_int(job, "n_jobs", 1);
 
+	if (submission_found(job, &line)) {
+		format_line(COLOUR_NONE, buf_get(&line));
+		return;
+	}
 	jobview_gpu_names(&gpus, job);
 	if (n_jobs > 1)
 		buf_printf(&line, "jobs %" PRIu64 "-%" PRIu64 "; ", jobview_id(job),

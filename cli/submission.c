@@ -20,6 +20,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/field.h"
+#include "cli/jobview.h"
 #include "cli/selector.h"
 #include "common/clock.h"
 #include "common/jobfile.h"
@@ -363,4 +365,20 @@ int submission_send(struct client *client, const struct options *options, json_t
 	if (r == 0)
 		client_warn(*ret_job);
 	return r;
+}
+
+bool submission_found(const json_t *job, struct buf *line)
+{
+	uint64_t id = jobview_id(job), n_jobs = (uint64_t)field_int(job, "n_jobs", 1);
+	struct idrange jobs = {id, id + n_jobs - 1};
+
+	if (!STREQ(field_text(job, "found_by"), "unique"))
+		return false;
+	buf_puts(line, n_jobs > 1 ? "jobs " : "job ");
+	idrange_format(line, &jobs);
+	buf_puts(line, " (");
+	format_printable(line, field_text(job, "name"));
+	buf_printf(line, ") %s there already, %s%s; nothing was submitted",
+		   n_jobs > 1 ? "are" : "is", n_jobs > 1 ? "the first " : "", jobview_state(job));
+	return true;
 }

@@ -19,3 +19,10 @@
  */
 int submission_send(struct client *client, const struct options *options, json_t **ret_job,
 		    struct err *err);
+
+/*
+ * Was nothing submitted, for a job of this name was there already (--unique)? Then true, and
+ * "job 12 (nightly) is there already, running; nothing was submitted" is appended, printable. Not
+ * where a request was repeated after a broken connection: that job is this submission's.
+ */
+bool submission_found(const json_t *job, struct buf *line);

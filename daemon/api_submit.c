@@ -71,6 +71,14 @@ static void set_result(struct request_context *request, int status, uint64_t id,
 	request->result = json_pack("{s:i, s:I}", "status", status, "n_jobs", (json_int_t)n_jobs);
 }
 
+/* The same where nothing is submitted, for there is such a job: found by its "key", or as "unique".
+ */
+static void set_found(struct request_context *request, uint64_t id, const char *by)
+{
+	set_result(request, 200, id, 0);
+	json_object_set_new(request->result, "found_by", json_string(by));
+}
+
 /* How many jobs a submission makes. */
 static int64_t count_jobs(const char *array_text)
 {
@@ -235,7 +243,7 @@ static bool is_present(struct request_context *request, const struct jobspec *sp
 
 	if (!id)
 		return false;
-	set_result(request, 200, id, 0);
+	set_found(request, id, "unique");
 	return true;
 }
 
@@ -251,7 +259,7 @@ static bool is_repeated(struct request_context *request, const char *key)
 	if (r == -ENOENT)
 		return false;
 	if (!api_store_failed(request, r, &err))
-		set_result(request, 200, id, 0);
+		set_found(request, id, "key");
 	return true;
 }
 
@@ -318,6 +326,7 @@ int api_submit_reply(struct request_context *request)
 	};
 	struct found found = {0};
 	json_t *warnings = json_object_get(request->result, "warnings");
+	json_t *found_by = json_object_get(request->result, "found_by");
 	json_int_t status, n_jobs;
 	struct err err = {0};
 	int r = 0;
@@ -337,6 +346,8 @@ int api_submit_reply(struct request_context *request)
 		json_object_set_new(found.job, "ahead",
 				    json_integer((json_int_t)sched_ahead(
 					    daemon->sched, &record->job, clock_wall_ns())));
+	if (found_by)
+		json_object_set(found.job, "found_by", found_by);
 	if (warnings)
 		json_object_set(found.job, "warnings", warnings);
 	return api_ok(request, (int)status, found.job);

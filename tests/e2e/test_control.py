@@ -144,8 +144,36 @@ def test_unique_finds_the_job_that_is_there(tgpu_factory):
     job = tgpu.submit("--unique", "--name", "nightly", "--hold", "--", "true")
     assert tgpu.submit("--unique", "--name", "nightly", "--", "true") == job
     assert tgpu.submit("--name", "nightly", "--hold", "--", "true") != job
+    said = tgpu.cli("submit", "--unique", "--name", "nightly", "--", "true")
+    assert (said.returncode, said.stdout) == (0, f"job {job} (nightly) is there already, held; nothing was submitted\n")
     tgpu.cli("cancel", "--me", "--state", "queued")
     assert tgpu.submit("--unique", "--name", "nightly", "--", "true") > job + 1
+    tasks = tgpu.submit("--unique", "--name", "sweep", "--array", "0-2", "--hold", "--", "true")
+    said = tgpu.cli("submit", "--unique", "--name", "sweep", "--", "true").stdout
+    assert said == f"jobs {tasks}-{tasks + 2} (sweep) are there already, the first held; nothing was submitted\n"
+
+
+def test_run_says_that_it_follows_the_unique_job_that_is_there(tgpu_factory):
+    tgpu = tgpu_factory()
+    os.mkfifo(tgpu.dir / "gate")
+    job = tgpu.submit("--unique", "--name", "nightly", "--", "cmd=read code <gate; exit $code", cwd=tgpu.dir)
+    tgpu.wait_for_state(job, "running")
+    run = tgpu.popen("run", "--unique", "--name", "nightly", "--", "true")
+    assert run.stderr.readline() == f"tgpu: job {job} (nightly) is there already, running; nothing was submitted\n"
+    (tgpu.dir / "gate").write_text("7\n")
+    run.communicate(timeout=60)
+    assert run.returncode == 7
+
+
+def test_an_answer_says_what_it_was_found_by(tgpu_factory):
+    tgpu = tgpu_factory()
+    body = {"command": ["true"], "cwd": "/", "env": {}, "hold": True, "name": "x", "unique": True}
+    status, first = tgpu.api("POST", "/v1/jobs", body, {"Idempotency-Key": "k"})
+    assert status == 201 and "found_by" not in first
+    status, again = tgpu.api("POST", "/v1/jobs", body, {"Idempotency-Key": "k"})
+    assert (status, again["id"], again["found_by"]) == (200, first["id"], "key")
+    status, other = tgpu.api("POST", "/v1/jobs", body)
+    assert (status, other["id"], other["found_by"]) == (200, first["id"], "unique")
 
 
 def test_cancel_now_is_remembered_by_the_next_daemon(tgpu_factory):
