@@ -41,7 +41,7 @@ static void print_done(const json_t *result)
 
 	idrange_format(&ids, &jobs);
 	printf("job%s %s %s\n", jobs.last > jobs.first ? "s" : "", buf_get(&ids),
-	       field_text(result, "state"));
+	       jobview_state(result));
 }
 
 /* Print one line per job; the exit code. */

@@ -120,9 +120,10 @@ static void add_success(struct request_context *request, const struct record *re
 	json_t *list = json_object_get(request->result, "results");
 	json_int_t first = (json_int_t)part->first, last = (json_int_t)part->last;
 
-	json_array_append_new(list, json_pack("{s:I, s:I, s:b, s:s}", "id", first, "n_tasks",
+	json_array_append_new(list, json_pack("{s:I, s:I, s:b, s:s, s:b}", "id", first, "n_tasks",
 					      last - first + 1, "ok", 1, "state",
-					      job_state_name(record->job.state)));
+					      job_state_name(record->job.state), "held",
+					      record->job.held));
 }
 
 struct acting {

@@ -517,7 +517,7 @@ def test_the_parts_of_an_array_that_are_named(tgpu_factory, ended):
 def test_what_is_held_already_is_left_whole(tgpu_factory):
     tgpu = tgpu_factory(gpus="simulated:1")
     tgpu.submit("--array", "1-10", "--hold", "--gpus", "1", "--", "true")
-    assert tgpu.cli("hold", "4").stdout == "job 4 queued\n"
+    assert tgpu.cli("hold", "4").stdout == "job 4 held\n"
     assert parts(tgpu, "ids=1-10")[0] == [(1, 10)]
     assert tgpu.cli("release", "4,6-7").returncode == 0
     assert parts(tgpu, "state=held")[0] == [(1, 3), (5, 1), (8, 3)]

@@ -125,6 +125,16 @@ def test_a_waiting_job_is_changed(tgpu_factory):
     assert tgpu.wait(low)["state"] == "finished"
 
 
+def test_what_is_done_to_a_held_job_says_that_it_is_held(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    tgpu.submit("--gpus", "1", "--", "sleep", "1000")
+    job = tgpu.submit("--gpus", "1", "--", "true")
+    assert tgpu.cli("hold", str(job)).stdout == f"job {job} held\n"
+    assert tgpu.cli("hold", str(job)).stdout == f"job {job} held\n"
+    assert tgpu.cli("update", str(job), "--priority", "3").stdout == f"job {job} held\n"
+    assert tgpu.cli("release", str(job)).stdout == f"job {job} queued\n"
+
+
 def test_an_update_is_checked_like_a_submission(tgpu_factory):
     tgpu = tgpu_factory(gpus="simulated:2")
     job = tgpu.submit("--gpus", "1", "--hold", "--", "true")
