@@ -12,7 +12,7 @@
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/field.h"
-#include "cli/format.h"
+#include "cli/jobview.h"
 #include "cli/selector.h"
 #include "common/clock.h"
 #include "common/timetext.h"
@@ -38,7 +38,6 @@ struct listening {
 static void print_event(const json_t *event)
 {
 	_cleanup_(buf_finish) struct buf line = {0};
-	const char *detail = field_text(event, "detail");
 	uint64_t first = (uint64_t)field_int(event, "job", 0);
 	struct idrange jobs = {first, first + (uint64_t)field_int(event, "n_tasks", 1) - 1};
 	char time[32];
@@ -46,11 +45,8 @@ static void print_event(const json_t *event)
 	buf_printf(&line, "%s  job ",
 		   time_format(field_int(event, "time_ms", 0) * NS_PER_MS, time));
 	idrange_format(&line, &jobs);
-	buf_printf(&line, "  %s", field_text(event, "event"));
-	if (detail[0]) {
-		buf_puts(&line, ": ");
-		format_sentence(&line, detail);
-	}
+	buf_puts(&line, "  ");
+	jobview_event(&line, event, clock_wall_ns() / NS_PER_MS);
 	format_line(COLOUR_NONE, buf_get(&line));
 }
 

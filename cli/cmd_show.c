@@ -6,6 +6,7 @@
 #include "cli/field.h"
 #include "cli/jobview.h"
 #include "cli/selector.h"
+#include "cli/specview.h"
 #include "common/clock.h"
 #include "common/duration.h"
 
@@ -14,15 +15,16 @@ static const struct option_desc options[] = {
 	{"json", 0, OPTION_FLAG, NULL, "print each job as JSON", NULL},
 };
 
-/* One line "name: value"; an unknown value leaves no line. */
-static void line(const char *name, const char *value)
+/* One line "name: value"; an unknown value leaves no line, and false. */
+static bool line(const char *name, const char *value)
 {
 	_cleanup_(buf_finish) struct buf text = {0};
 
 	if (!value[0])
-		return;
+		return false;
 	buf_printf(&text, "%-12s %s", name, value);
 	format_line(COLOUR_NONE, buf_get(&text));
+	return true;
 }
 
 static void line_int(const char *name, const json_t *job, const char *key)
@@ -54,28 +56,16 @@ static void line_duration(const char *name, int64_t ms)
 	line(name, ms > 0 ? format_duration(ms, text) : "");
 }
 
-static void line_bytes(const char *name, const json_t *job, const char *key)
+static bool line_bytes(const char *name, const json_t *job, const char *key)
 {
 	int64_t bytes = field_int(job, key, 0);
 	char text[32] = "";
 
-	line(name, bytes > 0 ? bytes_format((uint64_t)bytes, text) : "");
-}
-
-static void show_request(const json_t *job)
-{
-	line_int("priority", job, "priority");
-	line_int("GPUs asked", job, "num_gpus");
-	line("GPU type", field_text(job, "gpu_type"));
-	line_bytes("GPU memory", job, "gpu_mem");
-	line_int("CPUs", job, "cpus");
-	line_bytes("memory", job, "mem");
-	line_duration("time limit", field_int(job, "time_limit_ms", 0));
-	line_time("not before", job, "begin_ms");
+	return line(name, bytes > 0 ? bytes_format((uint64_t)bytes, text) : "");
 }
 
 /* Numbers of one look, such as "37%"; nothing where the daemon does not know. */
-static void line_real(const char *name, const json_t *usage, const char *key, double unit,
+static bool line_real(const char *name, const json_t *usage, const char *key, double unit,
 		      const char *suffix)
 {
 	const json_t *value = json_object_get(usage, key);
@@ -83,19 +73,20 @@ static void line_real(const char *name, const json_t *usage, const char *key, do
 
 	if (json_is_number(value))
 		snprintf(text, sizeof(text), "%.1f %s", json_number_value(value) / unit, suffix);
-	line(name, text);
+	return line(name, text);
 }
 
-static void line_energy(const char *name, const json_t *usage, const char *key)
+static bool line_energy(const char *name, const json_t *usage, const char *key)
 {
 	const json_t *value = json_object_get(usage, key);
 	char text[32];
 
-	line(name, json_is_number(value) ? format_energy(json_number_value(value), text) : "");
+	return line(name,
+		    json_is_number(value) ? format_energy(json_number_value(value), text) : "");
 }
 
 /* "1 of 4" */
-static void line_gpus_used(const json_t *job, const json_t *usage)
+static bool line_gpus_used(const json_t *job, const json_t *usage)
 {
 	int64_t used = field_int(usage, "gpus_used", -1);
 	char text[64] = "";
@@ -103,7 +94,7 @@ static void line_gpus_used(const json_t *job, const json_t *usage)
 	if (used >= 0)
 		snprintf(text, sizeof(text), "%" PRId64 " of %zu", used,
 			 json_array_size(json_object_get(job, "gpus")));
-	line("GPUs used", text);
+	return line("GPUs used", text);
 }
 
 /* What it made of its GPUs. Sums that miss a good part of its life say so. */
@@ -113,18 +104,19 @@ static void show_usage(const json_t *job)
 	int64_t elapsed_ms = jobview_elapsed_ms(job, clock_wall_ns() / NS_PER_MS);
 	int64_t seen_ms = field_int(usage, "seen_ms", 0);
 	char text[96], span[32];
+	bool known = false;
 
 	if (!json_is_object(usage)) {
 		if (field_int(job, "num_gpus", 0) > 0 && elapsed_ms > 0)
 			line("GPU use", "unknown");
 		return;
 	}
-	line_real("GPU load", usage, "utilization_percent", 1, "%");
-	line_bytes("GPU mem peak", usage, "mem_peak_bytes");
-	line_real("GPU power", usage, "power_mw", 1e3, "W");
-	line_energy("GPU energy", usage, "energy_mj");
-	line_gpus_used(job, usage);
-	if (seen_ms < elapsed_ms - elapsed_ms / 10) {
+	known |= line_real("GPU load", usage, "utilization_percent", 1, "%");
+	known |= line_bytes("GPU mem peak", usage, "mem_peak_bytes");
+	known |= line_real("GPU power", usage, "power_mw", 1e3, "W");
+	known |= line_energy("GPU energy", usage, "energy_mj");
+	known |= line_gpus_used(job, usage);
+	if (known && seen_ms < elapsed_ms - elapsed_ms / 10) {
 		snprintf(text, sizeof(text), "of the GPUs, of the %s for which they were seen",
 			 seen_ms > 0 ? duration_format(seen_ms / 1000 * 1000, span) : "moment");
 		line("numbers", text);
@@ -168,7 +160,8 @@ static void show_run(const json_t *job)
 	line("GPUs", buf_get(&gpus));
 	line("ended by", buf_get(&ending));
 	line("message", field_text(job, "message"));
-	line_int("attempt", job, "attempt");
+	if (field_int(job, "attempt", 0) > 0)
+		line_int("attempt", job, "attempt");
 	line_duration("CPU time", field_int(job, "cpu_ms", 0));
 	line_bytes("peak memory", job, "peak_bytes");
 	show_usage(job);
@@ -181,16 +174,11 @@ static void show_history(const json_t *history)
 
 	json_array_foreach (history, i, entry) {
 		_cleanup_(buf_finish) struct buf text = {0};
-		const char *detail = field_text(entry, "detail");
 		char time[32];
 
-		buf_printf(&text, "  %s  %s",
-			   format_moment(field_int(entry, "time_ms", 0), now_ms(), time),
-			   field_text(entry, "event"));
-		if (detail[0]) {
-			buf_puts(&text, ": ");
-			format_sentence(&text, detail);
-		}
+		buf_printf(&text, "  %s  ",
+			   format_moment(field_int(entry, "time_ms", 0), now_ms(), time));
+		jobview_event(&text, entry, now_ms());
 		if (i == 0)
 			puts("history");
 		format_line(COLOUR_NONE, buf_get(&text));
@@ -208,7 +196,7 @@ static void show(const json_t *job)
 	line("user", format_user((uid_t)field_int(job, "uid", 0)));
 	line("command", field_text(job, "command"));
 	line("directory", field_text(json_object_get(job, "spec"), "cwd"));
-	show_request(job);
+	specview_asked(job, now_ms(), line);
 	line_time("submitted", job, "submit_ms");
 	if (jobview_waits_again(job))
 		show_last_attempt(job);

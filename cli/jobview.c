@@ -12,6 +12,7 @@
 
 #include "cli/exit.h"
 #include "cli/field.h"
+#include "cli/specview.h"
 
 const struct jobview_state jobview_states[] = {
 	{"queued", "waits for its turn, or is held", COLOUR_YELLOW, false},
@@ -158,14 +159,20 @@ static const struct cause {
 	{"requeued", "an order to begin again", EXIT_FAILED},
 };
 
+/* The cause whose name the first `len` bytes are; NULL: an exit code or a signal says it. */
+static const struct cause *find_cause(const char *name, size_t len)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(causes); i++)
+		if (strlen(causes[i].name) == len && memcmp(causes[i].name, name, len) == 0)
+			return &causes[i];
+	return NULL;
+}
+
 static const struct cause *cause_of(const json_t *job)
 {
 	const char *name = field_text(job, "cause");
 
-	for (size_t i = 0; i < ARRAY_SIZE(causes); i++)
-		if (STREQ(causes[i].name, name))
-			return &causes[i];
-	return NULL;
+	return find_cause(name, strlen(name));
 }
 
 void jobview_attempt_ending(struct buf *buf, const json_t *job)
@@ -190,6 +197,31 @@ void jobview_ending(struct buf *buf, const json_t *job)
 {
 	if (jobview_is_final(job))
 		jobview_attempt_ending(buf, job);
+}
+
+/* The detail of an end begins with its cause: "timeout", "launch: there is no program x". */
+static void add_ended_by(struct buf *buf, const char *detail)
+{
+	size_t len = strcspn(detail, ":");
+	const struct cause *cause = find_cause(detail, len);
+
+	buf_puts(buf, cause ? cause->text : "");
+	buf_puts(buf, cause ? detail + len : detail);
+}
+
+void jobview_event(struct buf *buf, const json_t *event, int64_t now_ms)
+{
+	const char *name = field_text(event, "event"), *detail = field_text(event, "detail");
+	_cleanup_(buf_finish) struct buf text = {0};
+
+	if (STREQ(name, "fail") || STREQ(name, "requeue"))
+		add_ended_by(&text, detail);
+	else if (!STREQ(name, "update") || !specview_changes(&text, detail, now_ms))
+		buf_puts(&text, detail);
+	format_printable(buf, name);
+	if (text.len > 0)
+		buf_puts(buf, ": ");
+	format_sentence(buf, buf_get(&text));
 }
 
 /* What is in brackets: that its GPUs do not exist, and how it ended. */

@@ -62,6 +62,12 @@ void jobview_ending(struct buf *buf, const json_t *job);
 /* The same of its last attempt, whatever has become of the job since. */
 void jobview_attempt_ending(struct buf *buf, const json_t *job);
 
+/*
+ * Append an entry of a job's history, or an event, in words: "fail: time limit", "update: priority
+ * 3". Users by their names; printable. `now_ms`: wall clock.
+ */
+void jobview_event(struct buf *buf, const json_t *event, int64_t now_ms);
+
 /* Append "GPU_IDS(REASON)": the GPUs, the reason for waiting, or how it ended. */
 void jobview_where(struct buf *buf, const json_t *job);
 

@@ -242,7 +242,7 @@ def test_an_end_says_how(tgpu_factory):
     tgpu.cli("cancel", f"{held}-{held + 2}")
     told = past(tgpu, f"&jobs={held}")[-1][1]
     assert (told["event"], told["cause"], told["exit_code"]) == ("cancel", "cancelled", None)
-    assert f"job {late}  fail: timeout" in tgpu.cli("events").stdout
+    assert f"job {late}  fail: time limit" in tgpu.cli("events").stdout
 
 
 def test_since_a_time(tgpu_factory):
