@@ -4,7 +4,7 @@
 
 #include "cli/command.h"
 #include "cli/field.h"
-#include "cli/format.h"
+#include "cli/jobview.h"
 #include "cli/selector.h"
 #include "common/clock.h"
 
@@ -44,6 +44,24 @@ static void explain(const json_t *why)
 		       format_time(start_ms, clock_wall_ns() / NS_PER_MS, time));
 }
 
+/* One that does not wait: what it does, or how it ended. */
+static int tell(struct client *client, uint64_t id, struct err *err)
+{
+	_cleanup_(client_json_unref) json_t *job = NULL;
+	_cleanup_(buf_finish) struct buf line = {0};
+	int r = client_get(client, &job, err, "/v1/jobs/%" PRIu64, id);
+
+	if (r < 0)
+		return r;
+	buf_printf(&line, "job %" PRIu64 " ", id);
+	if (jobview_is_waiting(job)) /* again, since it was asked about */
+		buf_puts(&line, "waits again");
+	else
+		jobview_doing(&line, job, clock_wall_ns() / NS_PER_MS);
+	format_line(COLOUR_BOLD, buf_get(&line));
+	return 0;
+}
+
 static int why(struct client *client, uint64_t id, void *ctx, struct err *err)
 {
 	_cleanup_(client_json_unref) json_t *answer = NULL;
@@ -54,6 +72,8 @@ static int why(struct client *client, uint64_t id, void *ctx, struct err *err)
 		return r;
 	if (*json)
 		field_print_json(answer);
+	else if (!jobview_is_waiting(answer))
+		return tell(client, id, err);
 	else
 		explain(answer);
 	return 0;

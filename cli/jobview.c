@@ -199,6 +199,45 @@ void jobview_ending(struct buf *buf, const json_t *job)
 		jobview_attempt_ending(buf, job);
 }
 
+/* "was cancelled by anna"; "has failed: time limit; message". */
+static void add_end(struct buf *buf, const json_t *job)
+{
+	_cleanup_(buf_finish) struct buf ending = {0};
+	const char *state = field_text(job, "state"), *message = field_text(job, "message");
+	bool cancelled = STREQ(state, "cancelled");
+
+	jobview_ending(&ending, job);
+	if (strncmp(buf_get(&ending), state, strlen(state)) == 0)
+		buf_printf(buf, "was %s", buf_get(&ending));
+	else
+		buf_printf(buf, "%s %s%s%s", cancelled ? "was" : "has", state,
+			   ending.len > 0 ? ": " : "", buf_get(&ending));
+	if (message[0])
+		buf_printf(buf, "; %s", message);
+}
+
+void jobview_doing(struct buf *buf, const json_t *job, int64_t now_ms)
+{
+	_cleanup_(buf_finish) struct buf gpus = {0};
+	int64_t start_ms = field_int(job, "start_ms", 0);
+	const char *state = field_text(job, "state");
+	char time[32];
+
+	if (jobview_is_final(job)) {
+		add_end(buf, job);
+		return;
+	}
+	jobview_gpu_names(&gpus, job);
+	if (STREQ(state, "stopping"))
+		buf_puts(buf, "was told to end and ");
+	if (start_ms > 0)
+		buf_printf(buf, "runs since %s", format_time(start_ms, now_ms, time));
+	else
+		buf_puts(buf, "is being started");
+	if (gpus.len > 0)
+		buf_printf(buf, " on %s", buf_get(&gpus));
+}
+
 /* The detail of an end begins with its cause: "timeout", "launch: there is no program x". */
 static void add_ended_by(struct buf *buf, const char *detail)
 {

@@ -63,6 +63,12 @@ void jobview_ending(struct buf *buf, const json_t *job);
 void jobview_attempt_ending(struct buf *buf, const json_t *job);
 
 /*
+ * Append what a job does that does not wait: "has failed: exit code 3", "was cancelled by anna",
+ * "runs since 14:05 on gpu0". `now_ms`: wall clock. Not yet printable.
+ */
+void jobview_doing(struct buf *buf, const json_t *job, int64_t now_ms);
+
+/*
  * Append an entry of a job's history, or an event, in words: "fail: time limit", "update: priority
  * 3". Users by their names; printable. `now_ms`: wall clock.
  */

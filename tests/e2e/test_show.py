@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What tgpu show and tgpu events tell of a job: all that it asked for, and what happened, in words."""
+import os
+import pwd
 import re
 
 
@@ -72,3 +74,25 @@ def test_what_happened_is_told_in_words(tgpu_factory):
     missing = tgpu.submit("--", "/no/such/program")
     tgpu.wait(missing)
     assert history(tgpu, missing)[-1].startswith("fail: could not start: there is no program /no/such/program")
+
+
+def test_why_of_a_job_that_does_not_wait_says_what_it_does(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    runs = tgpu.submit("--gpus", "1", "--", "sleep", "1000")
+    failed = tgpu.submit("--", "cmd=exit 3")
+    finished = tgpu.submit("--", "true")
+    missing = tgpu.submit("--", "/no/such/program")
+    cancelled = tgpu.submit("--hold", "--", "true")
+    tgpu.cli("cancel", str(cancelled))
+    tgpu.wait_for_state(runs, "running")
+    for job in (failed, finished, missing, cancelled):
+        tgpu.wait(job)
+
+    def why(job):
+        return tgpu.cli("why", str(job)).stdout
+
+    assert re.fullmatch(rf"job {runs} runs since [\d:]+ on gpu0 \(simulated\)\n", why(runs))
+    assert why(failed) == f"job {failed} has failed: exit code 3\n"
+    assert why(finished) == f"job {finished} has finished\n"
+    assert why(missing).startswith(f"job {missing} has failed: could not start; there is no program /no/such/program")
+    assert why(cancelled) == f"job {cancelled} was cancelled by {pwd.getpwuid(os.geteuid()).pw_name}\n"
