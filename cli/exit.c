@@ -16,7 +16,7 @@ static const struct exit_meaning meanings[] = {
 	{EXIT_FAILED, 0, "it failed; the message says why"},
 	{EXIT_USAGE, -EINVAL, "the command line or the job is wrong; nothing was done"},
 	{EXIT_NO_DAEMON, -ENOTCONN, "no daemon answers"},
-	{EXIT_NOT_FOUND, -ENOENT, "no such job"},
+	{EXIT_NOT_FOUND, -ENOENT, "no such job; logs: no such log"},
 	{EXIT_NOT_PERMITTED, -EPERM, "not permitted"},
 	{EXIT_TIMEOUT, -ETIMEDOUT, "the time given with --timeout, or of the job, is up"},
 	{EXIT_CANNOT_START, 0, "run, wait: the job's program could not be started"},

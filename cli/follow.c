@@ -53,6 +53,7 @@ static int watch_init(struct watch *watch, const struct follow *follow, struct e
 		watch->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	tail_init(&watch->out, STDOUT_FILENO, watch->inotify);
 	tail_init(&watch->err, STDERR_FILENO, watch->inotify);
+	watch->out.last_lines = watch->err.last_lines = follow->last_lines;
 	if (!follow->cancel_on_interrupt)
 		return 0;
 	sigemptyset(&interrupts);
@@ -109,7 +110,10 @@ static int look_at(struct watch *watch, const json_t *job, struct err *err)
 		r = tail_set_path(&watch->out, field_text(job, "output"), err);
 	if (r == 0 && follow->copy_error)
 		r = tail_set_path(&watch->err, field_text(job, "error"), err);
-	return r < 0 ? r : copy_logs(watch, err);
+	if (r == 0)
+		r = copy_logs(watch, err);
+	/* A log that could not be opened is why it did not start: its message says so. */
+	return r != -EPIPE && jobview_never_started(job) ? 0 : r;
 }
 
 /* Ask for the end of all that are still to be followed, on a connection of its own: the other one

@@ -13,7 +13,8 @@ struct follow {
 	uint64_t id;
 	uint64_t last;		      /* the last of those that follow_jobs() follows */
 	bool copy_output, copy_error; /* to stdout and stderr */
-	bool announce;		      /* say on stderr why it waits and where it starts */
+	uint64_t last_lines; /* of each log, begin with so many of its lines; 0: at its beginning */
+	bool announce;	     /* say on stderr why it waits and where it starts */
 	bool cancel_on_interrupt; /* the first Ctrl-C ends the jobs, the second only this command */
 	int64_t deadline_ns;	  /* monotonic clock; 0: wait for ever */
 };

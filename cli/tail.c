@@ -51,16 +51,52 @@ int tail_set_path(struct tail *tail, const char *path, struct err *err)
 	return 0;
 }
 
+/* Where the last `n_lines` begin; 0 where there are no more, or it is no file. Reads no more than
+ * those, backwards, and nothing of the hole that log_max leaves. */
+static off_t find_last_lines(int fd, uint64_t n_lines, char *block)
+{
+	off_t end = lseek(fd, 0, SEEK_END), data = lseek(fd, 0, SEEK_DATA);
+	off_t at = end, least = data > 0 ? data : 0;
+
+	while (at > least) {
+		size_t len = at - least < BLOCK_BYTES ? (size_t)(at - least) : BLOCK_BYTES;
+
+		at -= (off_t)len;
+		if (pread(fd, block, len, at) != (ssize_t)len)
+			return 0;
+		for (size_t i = len; i-- > 0;) /* the newline at the very end begins no line */
+			if (block[i] == '\n' && at + (off_t)i + 1 < end && --n_lines == 0)
+				return at + (off_t)i + 1;
+	}
+	return 0;
+}
+
+/* Leave out what is not of the last lines. What a file holds that was not there at the first look
+ * is all of it news. */
+static void skip_to_last_lines(struct tail *tail)
+{
+	_cleanup_(free_ptr) char *block = NULL;
+
+	if (tail->from >= 0 && tail->last_lines > 0) {
+		block = xmalloc(BLOCK_BYTES);
+		lseek(tail->from, find_last_lines(tail->from, tail->last_lines, block), SEEK_SET);
+	}
+	tail->last_lines = 0;
+}
+
 static int open_file(struct tail *tail, struct err *err)
 {
 	tail->from = open(tail->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (tail->from < 0 && errno == ENOENT)
+	if (tail->from < 0 && (errno == ENOENT || errno == ENOTDIR)) {
+		tail->last_lines = 0;
 		return 0;
+	}
 	if (tail->from < 0)
 		return err_set(err, errno == EACCES ? -EPERM : -errno, "cannot read %s: %s",
 			       tail->path, strerror(errno));
 	if (tail->inotify >= 0)
 		tail->watch = inotify_add_watch(tail->inotify, tail->path, IN_MODIFY);
+	skip_to_last_lines(tail);
 	return 0;
 }
 

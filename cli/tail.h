@@ -5,11 +5,13 @@
 #include "common/err.h"
 
 struct tail {
-	char *path;  /* owned; NULL: nothing to read yet */
-	int from;    /* the open file; -1 while it does not exist */
-	int to;	     /* borrowed: where the text goes */
-	int watch;   /* inotify watch; -1: none */
-	int inotify; /* borrowed; -1: do not watch */
+	char *path;	     /* owned; NULL: nothing to read yet */
+	int from;	     /* the open file; -1 while it does not exist */
+	int to;		     /* borrowed: where the text goes */
+	int watch;	     /* inotify watch; -1: none */
+	int inotify;	     /* borrowed; -1: do not watch */
+	uint64_t last_lines; /* begin with so many lines of what is there at the first look; 0: all
+			      */
 };
 
 /* Copy to `to`; wake `inotify` when the file grows. */

@@ -329,7 +329,7 @@ def test_logs_follow_from_the_wait_to_the_end(tgpu_factory):
     tgpu.wait_for_log(first, "one")
     second = tgpu.submit("--gpus", "1", "--", "sh", "-c", "echo three; echo four >&2")
     waiting = tgpu.cli("logs", str(second))
-    assert waiting.returncode == 0 and "has not started" in waiting.stderr
+    assert waiting.returncode == 4 and "has not started" in waiting.stderr
     assert tgpu.cli("logs", str(first)).stdout == "one\n"
     follower = tgpu.popen("logs", "-f", str(second))
     assert f"job {second} waits:" in follower.stderr.readline()
@@ -347,12 +347,62 @@ def test_logs_of_a_job_that_never_started_say_why(tgpu_factory):
     tgpu.wait(broken)
     for words in ([], ["--follow"], ["--err"]):
         done = tgpu.cli("logs", *words, str(never))
-        assert (done.returncode, done.stdout) == (0, "")
+        assert (done.returncode, done.stdout) == (4, "")
         assert done.stderr.startswith(f"tgpu logs: job {never} never started: cancelled by ")
         done = tgpu.cli("logs", *words, str(broken))
-        assert (done.returncode, done.stdout) == (0, "")
+        assert (done.returncode, done.stdout) == (4, "")
         assert done.stderr.startswith(f"tgpu logs: job {broken} never started: there is no program /no/such/program")
         assert done.stderr.count("\n") == 1
+
+
+def test_logs_that_are_not_there(tgpu_factory):
+    """One sentence each, the code of a missing thing, and the logs of other jobs all the same."""
+    tgpu = tgpu_factory(gpus="simulated:1")
+    gone = tgpu.submit("--", "true")
+    tgpu.wait(gone)
+    tgpu.log_path(gone).unlink()
+    there = tgpu.submit("--", "echo", "here")
+    tgpu.wait(there)
+    held = tgpu.submit("--hold", "--", "true")
+    for words in ([], ["-f"]):
+        done = tgpu.cli("logs", *words, str(gone))
+        assert (done.returncode, done.stdout) == (4, "")
+        assert done.stderr.endswith(f"tgpu logs: the log {tgpu.state}/logs/{gone}.log does not exist\n")
+        apart = tgpu.cli("logs", "-e", *words, str(there))
+        assert (apart.returncode, apart.stdout) == (4, "")
+        assert apart.stderr == f"tgpu logs: job {there} writes stderr to the same log; leave out --err\n"
+    many = tgpu.cli("logs", f"{gone}-{held}")
+    assert (many.returncode, many.stdout) == (4, "here\n") and many.stderr.count("\n") == 2
+
+
+def test_a_log_that_could_not_be_opened_is_told_once(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    (tgpu.dir / "file").touch()
+    done = tgpu.cli("run", "--output", "file/log", "--", "true", cwd=tgpu.dir)
+    assert done.returncode == 126 and "job 1 failed: could not start; cannot open the log" in done.stderr
+    for words in ([], ["-f"]):
+        done = tgpu.cli("logs", *words, "1")
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (4, "", 1)
+        assert "job 1 never started: cannot open the log" in done.stderr
+
+
+def test_the_last_lines_of_a_log(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    gate = tgpu.dir / "gate"
+    os.mkfifo(gate)
+    job = tgpu.submit("--", f"cmd=seq 1 50000; read x <{gate}; printf new")
+    tgpu.wait_for_log(job, "50000")
+    assert tgpu.cli("logs", "-n", "2", str(job)).stdout == "49999\n50000\n"
+    assert tgpu.cli("logs", "--tail", "40000", str(job)).stdout.startswith("10001\n10002\n")
+    assert tgpu.cli("logs", "--tail", "50001", str(job)).stdout.startswith("1\n2\n")
+    follower = tgpu.popen("logs", "-f", "-n", "1", str(job))
+    assert [follower.stderr.readline()[:6], follower.stdout.readline()] == ["tgpu: ", "50000\n"]
+    gate.write_text("\n")
+    assert follower.communicate(timeout=60)[0] == "new"
+    assert tgpu.cli("logs", "-n", "1", str(job)).stdout == "new"
+    assert tgpu.cli("logs", "-n", "2", str(job)).stdout == "50000\nnew"
+    refused = tgpu.cli("logs", "-n", "0", str(job))
+    assert refused.returncode == 2 and "--tail 0: write how many lines" in refused.stderr
 
 
 def test_logs_of_a_job_that_waits_to_begin_again(tgpu_factory):
