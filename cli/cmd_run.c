@@ -6,6 +6,8 @@
  * apart. Read next: follow.c.
  */
 #include <inttypes.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "cli/command.h"
 #include "cli/field.h"
@@ -28,6 +30,18 @@ static void print_ending(const json_t *job)
 		fprintf(stderr, "tgpu: job %" PRIu64 " %s: %s%s%s\n", jobview_id(job),
 			jobview_state(job), buf_get(&ending), message.len > 0 ? "; " : "",
 			buf_get(&message));
+}
+
+/* Who pipes something in means the job to read it; one that reads a script from there has done so.
+ */
+static void warn_of_stdin(void)
+{
+	int n = 0;
+
+	if (!isatty(STDIN_FILENO) && ioctl(STDIN_FILENO, FIONREAD, &n) == 0 && n > 0)
+		fputs("tgpu: warning: jobs have no stdin: what is piped into tgpu run is not "
+		      "read; name a file in the command, such as cmd=\"program <file\"\n",
+		      stderr);
 }
 
 /* What has become of the jobs so far. */
@@ -76,6 +90,8 @@ static int run(const struct options *opts, struct err *err)
 
 	if (r < 0)
 		return r;
+	if (!run.quiet)
+		warn_of_stdin();
 	if (submission_found(submitted, &found) && !run.quiet)
 		fprintf(stderr, "tgpu: %s\n", buf_get(&found));
 	run.id = follow.id = jobview_id(submitted);
@@ -91,7 +107,8 @@ const struct command command_run = {
 	.usage = "[OPTIONS] -- COMMAND...\n       tgpu run [OPTIONS] FILE [ARGUMENT...]",
 	.summary = "put a job in line, follow its output, return its exit code",
 	.details = SUBMISSION_DETAILS
-	" Ctrl-C ends the job; a second Ctrl-C leaves it to itself. Of an array all tasks are "
+	" The job has no stdin. Ctrl-C ends the job; a second Ctrl-C leaves it to itself. Of an "
+	"array all tasks are "
 	"followed: they run side by side, their output comes one after the other in the order of "
 	"their ids, and the exit code is that of the first (by id) that did not succeed.",
 	.examples = "  tgpu run --gpus 1 -- nvidia-smi\n"

@@ -417,6 +417,21 @@ def test_logs_of_a_job_that_waits_to_begin_again(tgpu_factory):
     assert done.stderr == f"tgpu logs: job {job} waits to begin again: needs 1 GPU, 0 free\n"
 
 
+def test_run_warns_of_what_is_piped_in(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    (tgpu.dir / "data").write_text("hello\n")
+    pipe, into = os.pipe()
+    os.write(into, b"hello\n")
+    with open(pipe, encoding="utf-8") as piped, open(tgpu.dir / "data", encoding="utf-8") as data:
+        for stdin in (piped, data):
+            done = subprocess.run([TGPU, "run", "--", "cat"], env=tgpu.env, stdin=stdin, capture_output=True, text=True, check=True)
+            assert done.stdout == "" and "tgpu: warning: jobs have no stdin" in done.stderr
+    os.close(into)
+    for done in (tgpu.cli("run", "--", "cat"), tgpu.cli("run", "--", "cat", input=""), tgpu.cli("run", "-q", "--", "cat", input="x"),
+                 tgpu.cli("run", "-", input="#!/bin/sh\ntrue\n")):
+        assert done.returncode == 0 and "stdin" not in done.stderr
+
+
 def test_run_says_why_the_program_did_not_start(tgpu_factory):
     tgpu = tgpu_factory(gpus="simulated:1")
     done = tgpu.cli("run", "--", "/no/such/program")
