@@ -206,17 +206,31 @@ static void act_help(struct top *top, const struct key *key)
 	open_text(top, "keys", buf_get(&text));
 }
 
+/* The next key that has a hint, from the i-th on; NULL: none. */
+static const struct key *next_hint(size_t *i)
+{
+	while (*i < ARRAY_SIZE(keys))
+		if (keys[(*i)++].hint)
+			return &keys[*i - 1];
+	return NULL;
+}
+
 void top_key_hints(struct buf *buf, size_t width)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		const char *gap = buf->len > 0 ? "  " : "";
+	static const char mark[] = " ...";
+	size_t i = 0;
+	const struct key *key = next_hint(&i), *next;
 
-		if (!keys[i].hint)
-			continue;
-		if (buf->len + strlen(gap) + strlen(keys[i].name) + 1 + strlen(keys[i].hint) >
-		    width)
+	for (; key; key = next) {
+		const char *gap = buf->len > 0 ? "  " : "";
+		size_t more = strlen(gap) + strlen(key->name) + 1 + strlen(key->hint);
+
+		next = next_hint(&i);
+		if (buf->len + more + (next ? strlen(mark) : 0) > width) {
+			buf_puts(buf, buf->len + strlen(mark) <= width ? mark : "");
 			return;
-		buf_printf(buf, "%s%s %s", gap, keys[i].name, keys[i].hint);
+		}
+		buf_printf(buf, "%s%s %s", gap, key->name, key->hint);
 	}
 }
 

@@ -45,5 +45,6 @@ void top_key(struct top *top, int key);
 /* The verb that a key started has ended: show what it printed. */
 void top_take_verb(struct top *top);
 
-/* Append "q quit  ? help  ..." of the most important keys, as many as fit into `width` columns. */
+/* Append "q quit  ? help" of the most important keys, as many as fit into `width` columns with what
+ * is there; " ..." says that some do not. */
 void top_key_hints(struct buf *buf, size_t width);

@@ -63,11 +63,14 @@ static void add_jobs(struct top_model *model)
 		struct idrange range;
 		struct top_row *row;
 
-		if (jobview_is_final(job) || !is_wanted(model, job))
+		if (jobview_is_final(job))
+			continue;
+		range = jobview_range(job);
+		*(waits ? &model->n_waiting : &model->n_running) += range.last - range.first + 1;
+		if (!is_wanted(model, job))
 			continue;
 		row = add_row(&model->lists[waits ? TOP_WAITING : TOP_RUNNING]);
 		row->object = job;
-		range = jobview_range(job);
 		row->key = row->job = range.first;
 		row->n_tasks = range.last - range.first + 1;
 		row->user = user_of(job);
@@ -146,6 +149,7 @@ static void rebuild(struct top_model *model)
 {
 	for (size_t i = 0; i < TOP_PANES; i++)
 		model->lists[i].n = 0;
+	model->n_running = model->n_waiting = 0;
 	add_gpus(model);
 	add_jobs(model);
 	for (size_t i = 0; i < TOP_PANES; i++) {
@@ -251,15 +255,6 @@ static size_t count_idle(const struct top_list *gpus)
 	return n;
 }
 
-static uint64_t count_jobs(const struct top_list *list)
-{
-	uint64_t n = 0;
-
-	for (size_t i = 0; i < list->n; i++)
-		n += list->rows[i].n_tasks;
-	return n;
-}
-
 void top_model_headline(const struct top_model *model, struct buf *buf)
 {
 	static const char *const orders[TOP_ORDERS] = {"", "; by user", "; by time"};
@@ -271,8 +266,6 @@ void top_model_headline(const struct top_model *model, struct buf *buf)
 			   gpus->n, gpus->n == 1 ? "" : "s",
 			   field_true(model->machine, "simulated") ? " (simulated)" : "",
 			   count_idle(gpus));
-	buf_printf(buf, "%zu running, %" PRIu64 "%s waiting%s", model->lists[TOP_RUNNING].n,
-		   count_jobs(&model->lists[TOP_WAITING]), more, orders[model->order]);
-	if (model->filter[0])
-		buf_printf(buf, "; filter %s", model->filter);
+	buf_printf(buf, "%" PRIu64 " running, %" PRIu64 "%s waiting%s", model->n_running,
+		   model->n_waiting, more, orders[model->order]);
 }

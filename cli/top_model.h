@@ -46,6 +46,7 @@ struct top_list {
 struct top_model {
 	json_t *jobs, *machine; /* owned: answers of GET /v1/jobs and /v1/gpus; NULL: none yet */
 	struct top_list lists[TOP_PANES];
+	uint64_t n_running, n_waiting; /* jobs of the answer, whatever the filter leaves out */
 	enum top_pane focus;
 	enum top_order order;
 	char filter[TOP_FILTER_SIZE]; /* part of a job's or user's name, in any case; "": all */
@@ -81,5 +82,5 @@ void top_list_scroll(struct top_list *list, size_t height);
  */
 void top_model_share(const struct top_model *model, size_t lines, size_t ret_lines[TOP_PANES]);
 
-/* Append "box: 8 GPUs (simulated), 5 idle; 3 running, 12 waiting; by user; filter x". */
+/* Append "box: 8 GPUs (simulated), 5 idle; 3 running, 12 waiting; by user". */
 void top_model_headline(const struct top_model *model, struct buf *buf);

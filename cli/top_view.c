@@ -122,12 +122,14 @@ static attr_t put_foot(const struct top *top, size_t width, struct buf *text)
 	else if (top->lost[0]) {
 		buf_printf(text, "%s; trying again", top->lost);
 		return look(COLOUR_RED);
-	} else {
-		if (top->mode == TOP_TEXT)
-			buf_puts(text, "arrows scroll, any other key goes back");
-		else
-			top_key_hints(text, width);
+	} else if (top->mode == TOP_TEXT) {
+		buf_puts(text, "arrows scroll, any other key goes back");
 		return look(COLOUR_DIM);
+	} else {
+		if (top->model.filter[0])
+			buf_printf(text, "filter: %s  Esc all", top->model.filter);
+		top_key_hints(text, width);
+		return top->model.filter[0] ? A_BOLD : look(COLOUR_DIM);
 	}
 	return A_BOLD;
 }

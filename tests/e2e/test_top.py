@@ -229,7 +229,7 @@ def test_a_small_screen_says_what_it_leaves_out(busy, screen_factory):
     text = screen.wait_for(r"^ WAITING NAME +USER PRIO GPUS +START REASON +\+1 more$")
     lines = text.splitlines()
     assert lines[4].startswith(" RUNNING") and "more" not in lines[1] + lines[4]
-    assert len(lines) == 15 and lines[14] == "q quit  ? help  Tab pane  w why  l log  c cancel  h hold"
+    assert len(lines) == 15 and lines[14] == "q quit  ? help  Tab pane  w why  l log  c cancel  h hold ..."
     screen.keys("Tab")
     screen.tmux("resize-window", "-x", "60", "-y", "8")
     screen.wait_for(r"\A.*\n WAITING .* \+3 more\n> +2 two .*\n(.*\n){4}q quit")
@@ -369,7 +369,11 @@ def test_filter_and_sort(busy, screen_factory):
     text = screen.wait_for("^filter: Thr_$")
     assert re.search(r"^ +3 three", text, re.M) and not re.search(r"two|four|train", text)
     screen.keys("Enter")
-    screen.wait_for("; filter Thr")
+    text = screen.wait_for("^filter: Thr  Esc all  q quit")
+    assert "; 1 running, 3 waiting " in text.splitlines()[0], "all of them, whatever is shown"
+    screen.tmux("resize-window", "-x", "60", "-y", "24")
+    screen.wait_for(r"^filter: Thr  Esc all  q quit .* \.\.\.$")
+    screen.tmux("resize-window", "-x", "80", "-y", "24")
     screen.keys("Escape")
     screen.wait_for(r"^ +4 four")
     screen.keys("s")

@@ -245,8 +245,8 @@ static void test_headline(void **state)
 	top_model_set_order(&model, TOP_BY_USER);
 	top_model_set_filter(&model, "train");
 	top_model_headline(&model, &text);
-	assert_string_equal(buf_get(&text), "box: 3 GPUs (simulated), 1 idle; 1 running, 1 "
-					    "waiting; by user; filter train");
+	assert_string_equal(buf_get(&text), "box: 3 GPUs (simulated), 1 idle; 2 running, 3 "
+					    "waiting; by user");
 	top_model_finish(&model);
 }
 
