@@ -47,23 +47,13 @@ size_t format_width(void)
 	return size.ws_col;
 }
 
-/* Length of the control character at `at` (C0, DEL, or C1 in UTF-8); 0 when it is none. */
-static size_t control_length(const unsigned char *at)
-{
-	if (at[0] < ' ' || at[0] == 0x7f)
-		return 1;
-	return at[0] == 0xc2 && at[1] >= 0x80 && at[1] <= 0x9f ? 2 : 0;
-}
-
 void format_printable(struct buf *buf, const char *text)
 {
-	const unsigned char *at = (const unsigned char *)text;
+	while (*text) {
+		size_t control = utf8_control_length(text);
 
-	while (*at) {
-		size_t control = control_length(at);
-
-		buf_putc(buf, control ? '?' : (char)*at);
-		at += control ? control : 1;
+		buf_putc(buf, control ? '?' : *text);
+		text += control ? control : 1;
 	}
 }
 

@@ -23,8 +23,8 @@ bool format_wants_colour(void);
 /* Columns of the terminal on stdout; 0 when it is none. */
 size_t format_width(void);
 
-/* Append text with control characters shown as '?', so that a job's name cannot drive a terminal.
- */
+/* Append text with control characters, and those that turn the direction of writing, shown as '?':
+ * a job's name can neither drive a terminal nor be read as another. */
 void format_printable(struct buf *buf, const char *text);
 
 /* The same for a sentence of the daemon's, which knows users by their numbers: "held by pid 812

@@ -3,7 +3,7 @@
  * Columns, bars, line breaks.
  *
  * Invariants: what is appended is exactly as wide as was asked, so that columns stay columns
- * whatever a job is called; no control character passes.
+ * whatever a job is called; no control character passes, nor one that turns the direction.
  * Deliberately not: format.c's cutting, which knows no locale, for tgpu does not load one.
  * Bound: wcwidth() is what the C library thinks of a character; a terminal may differ.
  */
@@ -11,6 +11,8 @@
 
 #include <stdlib.h>
 #include <wchar.h>
+
+#include "common/utf8.h"
 
 /* One character: its bytes, its columns, and whether it can be shown. */
 struct glyph {
@@ -29,7 +31,7 @@ static struct glyph glyph_at(const char *text)
 	if (len == 0 || len > MB_CUR_MAX)
 		return (struct glyph){1, 1, false};
 	columns = wcwidth(wide);
-	if (columns < 0)
+	if (columns < 0 || utf8_control_length(text) > 0)
 		return (struct glyph){len, 1, false};
 	return (struct glyph){len, (size_t)columns, true};
 }

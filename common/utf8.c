@@ -2,9 +2,10 @@
 /*
  * UTF-8: well-formedness, control characters, quoting for messages.
  *
- * Invariants: utf8_quote() never writes a control character, half a sequence or more than
- * UTF8_QUOTE_SIZE bytes, whatever it is given; so no message can move a terminal's cursor.
- * Deliberately not here: widths, case, normalisation. Cost: linear, no allocation.
+ * Invariants: utf8_quote() never writes a control character or one that turns the direction, half a
+ * sequence or more than UTF8_QUOTE_SIZE bytes, whatever it is given; so no message can move a
+ * terminal's cursor. Deliberately not here: widths, case, normalisation. Cost: linear, no
+ * allocation.
  */
 #include "common/utf8.h"
 
@@ -66,6 +67,23 @@ static bool is_control(const char *text)
 	return at[0] < 0x20 || at[0] == 0x7f || (at[0] == 0xc2 && at[1] < 0xa0);
 }
 
+size_t utf8_control_length(const char *text)
+{
+	const unsigned char *at = (const unsigned char *)text;
+
+	if (at[0] && (at[0] < 0x20 || at[0] == 0x7f))
+		return 1;
+	if (at[0] == 0xc2)
+		return at[1] >= 0x80 && at[1] < 0xa0 ? 2 : 0;
+	if (at[0] == 0xd8)
+		return at[1] == 0x9c ? 2 : 0; /* U+061C */
+	if (at[0] != 0xe2)
+		return 0;
+	if (at[1] == 0x80) /* U+200E, U+200F, U+202A to U+202E */
+		return at[2] == 0x8e || at[2] == 0x8f || (at[2] >= 0xaa && at[2] <= 0xae) ? 3 : 0;
+	return at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9 ? 3 : 0; /* U+2066 to U+2069 */
+}
+
 bool utf8_has_control(const char *text)
 {
 	for (; *text; text++)
@@ -87,7 +105,7 @@ const char *utf8_quote(const char *text, char buf[UTF8_QUOTE_SIZE])
 			at += 3;
 			break;
 		}
-		if (n == 0 || is_control(text))
+		if (n == 0 || utf8_control_length(text) > 0)
 			buf[at++] = '?';
 		else
 			at = (size_t)((char *)mempcpy(buf + at, text, n) - buf);

@@ -16,6 +16,13 @@ bool utf8_is_valid(const char *text, size_t len);
 /* Does valid `text` hold a control character: C0 (tab and newline too), DEL or C1? */
 bool utf8_has_control(const char *text);
 
+/*
+ * Bytes of the character at `text` (NUL-terminated) if a terminal would obey instead of showing it:
+ * a control character as above, or one that changes the direction of what follows (U+061C, U+200E,
+ * U+200F, U+202A to U+202E, U+2066 to U+2069), so that a name can be read as another. Else 0.
+ */
+size_t utf8_control_length(const char *text);
+
 #define UTF8_QUOTE_SIZE 64
 
 /*

@@ -32,6 +32,9 @@ static void test_printable(void **state)
 		 "Gr\xc3\xb6\xc3\x9f"
 		 "e"},
 		{"\xc2", "\xc2"},
+		{"a\u202eb\u2066c\u200fd\u061ce", "a?b?c?d?e"},
+		{"\u200a\u200d\u2029\u202f\u2065\u206a", "\u200a\u200d\u2029\u202f\u2065\u206a"},
+		{"\xe2\x80", "\xe2\x80"},
 	};
 
 	(void)state;

@@ -338,6 +338,7 @@ static void test_fit(void **state)
 	assert_fit("模型训练", 7, false, "模型训+");
 	assert_fit("模型训练", 6, false, "模型+ ");
 	assert_fit("a\033[1m\xff", 7, false, "a?[1m? ");
+	assert_fit("a\u202eb", 4, false, "a?b ");
 	assert_fit("abc", 0, false, "");
 	assert_fit("模", 1, false, "+");
 	assert_int_equal(top_text_width("e\u0301"), 1); /* a combining accent */

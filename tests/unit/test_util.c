@@ -162,6 +162,10 @@ static void test_utf8(void **state)
 		if (utf8_is_valid(rows[i].text, strlen(rows[i].text)) != rows[i].valid)
 			fail_msg("row %zu", i);
 	assert_true(utf8_is_valid("a\0b", 3));
+	assert_int_equal(utf8_control_length("\u202ex"), 3);
+	assert_int_equal(utf8_control_length("\u061cx"), 2);
+	assert_int_equal(utf8_control_length("x"), 0);
+	assert_int_equal(utf8_control_length(""), 0);
 	assert_true(utf8_has_control("a\tb"));
 	assert_true(utf8_has_control("\x7f"));
 	assert_true(utf8_has_control("\xc2\x85"));
