@@ -19,11 +19,13 @@ static const struct option_desc options[] = {
 	{"json", 0, OPTION_FLAG, NULL, "print the daemon's answer as JSON", NULL},
 };
 
+/* On a narrow terminal those go first that others tell best: quantiles, then what is derived. */
 static const struct table_column columns[] = {
-	{"", false, 8},		{"JOBS", true, 0},     {"OK", true, 0},	       {"FAILED", true, 0},
-	{"CANCELLED", true, 0}, {"WAIT", true, 0},     {"P50", true, 0},       {"P95", true, 0},
-	{"RUN", true, 0},	{"SLOWDOWN", true, 0}, {"GPU-HOURS", true, 0}, {"LOAD", true, 0},
-	{"ENERGY", true, 0},
+	{"", false, 8, 0},	  {"JOBS", true, 0, 0},	     {"OK", true, 0, 0},
+	{"FAILED", true, 0, 0},	  {"CANCELLED", true, 0, 6}, {"WAIT", true, 0, 0},
+	{"P50", true, 0, 7},	  {"P95", true, 0, 8},	     {"RUN", true, 0, 1},
+	{"SLOWDOWN", true, 0, 5}, {"GPU-HOURS", true, 0, 2}, {"LOAD", true, 0, 3},
+	{"ENERGY", true, 0, 4},
 };
 
 static int parse_since(const char *text, int64_t *ret_ms, struct err *err)
@@ -232,7 +234,8 @@ const struct command command_stats = {
 		"within "
 		"that time, also of jobs that still run; all else is of jobs that ended in it. "
 		"LOAD and ENERGY are of their GPUs, as far as they are known. In CSV a name that "
-		"a spreadsheet would take for a formula has an apostrophe before it.",
+		"a spreadsheet would take for a formula has an apostrophe before it. On a narrow "
+		"terminal columns are left out.",
 	.examples = "  tgpu stats --since 7d --by user\n"
 		    "  tgpu stats --since yesterday\n"
 		    "  tgpu stats --since 2026-01-01 --by day --csv\n",

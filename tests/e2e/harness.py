@@ -4,16 +4,20 @@
 Every process that is started here carries TGPU_TEST_ID in its environment, so what a test leaves behind can be told
 from everything else on the machine, and is a failure of that test.
 """
+import fcntl
 import http.client
 import json
 import os
 import pathlib
+import pty
 import selectors
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
+import termios
 import time
 import uuid
 
@@ -134,6 +138,17 @@ class Tgpu:
         return subprocess.run([TGPU, *words], env={**self.env, **(env or {})}, cwd=cwd or self.dir,
                               input=input, stdin=None if input is not None else subprocess.DEVNULL,
                               capture_output=True, text=True, timeout=timeout, check=False)
+
+    def on_terminal(self, *words, width=80, **env):
+        """What a command prints on a terminal of this width."""
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 25, width, 0, 0))
+        subprocess.run([TGPU, *words], env={**self.env, "TERM": "xterm", **env}, stdin=subprocess.DEVNULL, stdout=theirs, check=True)
+        os.close(theirs)
+        try:
+            return os.read(ours, 65536).decode()
+        finally:
+            os.close(ours)
 
     def popen(self, *words, env=None, cwd=None):
         return subprocess.Popen([TGPU, *words], env={**self.env, **(env or {})}, cwd=cwd or self.dir,

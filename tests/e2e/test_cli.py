@@ -1,14 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The command line: exit codes, selectors, what people see, what scripts see, Ctrl-C."""
-import fcntl
 import json
 import os
-import pty
 import re
 import signal
-import struct
 import subprocess
-import termios
 import unicodedata
 
 import pytest
@@ -245,16 +241,7 @@ def test_on_a_terminal(tgpu_factory):
     tgpu.wait_for_state(running, "running")
 
     def shown(width=80, **env):
-        """The list on a terminal."""
-        ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 25, width, 0, 0))
-        subprocess.run([TGPU, "list"], env={**tgpu.env, "TERM": "xterm", **env}, stdin=subprocess.DEVNULL, stdout=theirs,
-                       check=True)
-        os.close(theirs)
-        try:
-            return os.read(ours, 65536).decode()
-        finally:
-            os.close(ours)
+        return tgpu.on_terminal("list", width=width, **env)
 
     assert "\x1b[" in shown()
     assert "\x1b" not in shown(NO_COLOR="1")

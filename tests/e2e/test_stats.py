@@ -75,6 +75,17 @@ def test_groups_table_and_csv(tgpu_factory):
     assert len(list(csv.DictReader(io.StringIO(tgpu.cli("stats", "--csv").stdout)))) == 1
 
 
+def test_the_table_fits_a_narrow_terminal(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:4")
+    past(tgpu, [(f"a-name-that-is-long-{i}", 1, 200000, 100000, 50000, i % 2) for i in range(4)])
+    for width in (50, 60, 80, 132):
+        lines = tgpu.on_terminal("stats", "--by", "name", width=width, NO_COLOR="1").splitlines()
+        assert max(map(len, lines)) <= width
+        assert {"JOBS", "OK", "FAILED", "WAIT"} <= set(lines[0].split())
+        assert ("P95" in lines[0]) == (width == 132)
+    assert "P95" in tgpu.cli("stats").stdout
+
+
 def test_csv_is_fit_for_a_spreadsheet(tgpu_factory):
     tgpu = tgpu_factory(gpus="simulated:4")
     names = ["=cmd|'/C calc'!A0", "+1", "-1,2", "@SUM(A1)", "a=b", 'x"=y']
