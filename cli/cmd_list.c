@@ -108,6 +108,15 @@ static int make_query(const struct options *opts, struct selector *selector, str
 	return 0;
 }
 
+/* An id named alone must exist, as for every verb, unless filters may leave it out. */
+static int check_ids(struct selector *selector, struct client *client, struct err *err)
+{
+	bool filtered = selector->uid >= 0 || selector->states;
+
+	return filtered ? selector_find_last(selector, client, err)
+			: selector_check(selector, client, true, err);
+}
+
 static int run(const struct options *opts, struct err *err)
 {
 	_cleanup_(client_close) struct client client = {0};
@@ -119,7 +128,7 @@ static int run(const struct options *opts, struct err *err)
 	if (r == 0)
 		r = client_open(&client, CLIENT_START, err);
 	if (r == 0)
-		r = selector_find_last(&selector, &client, err);
+		r = check_ids(&selector, &client, err);
 	if (r == 0)
 		r = make_query(opts, &selector, &target, err);
 	if (r == 0)

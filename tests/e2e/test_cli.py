@@ -93,6 +93,9 @@ def test_the_overview_is_two_columns(tgpu_factory):
     (["cancel", "77"], 4, "77"),
     (["cancel", "last"], 4, "no job yet"),
     (["show", "77"], 4, "77"),
+    (["list", "77"], 4, "there is no job 77\n"),
+    (["list", "70-76,77", "--json"], 4, "there is no job 77\n"),
+    (["list", "last"], 4, "no job yet"),
     (["why", "70-77"], 4, "no job"),
     (["logs", "77"], 4, "77"),
     (["wait", "77"], 4, "77"),
@@ -158,6 +161,7 @@ def test_selectors(tgpu_factory):
     assert listed() == jobs
     assert listed("1,3-4") == [1, 3, 4]
     assert listed("1", "4-99") == [1, 4, 5]
+    assert listed("90-99") == listed("99", "--state", "running") == []
     assert listed("last") == [5]
     assert listed("--me") == jobs
     assert listed("--user", str(os.geteuid() + 1)) == []
