@@ -53,14 +53,16 @@ int autostart_lock(const struct paths *paths, struct err *err)
 	int r = make_directories(paths->state_dir);
 
 	if (r < 0)
-		return err_set(err, r, "cannot make the state directory %s: %s", paths->state_dir,
-			       strerror(-r));
+		return err_set(err, -ENOTCONN,
+			       "no daemon can run here: cannot make the state directory %s: %s; "
+			       "set TGPU_STATE_DIR to a directory of yours",
+			       paths->state_dir, strerror(-r));
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
-		return err_set(err, -errno, "cannot open %s: %s", path, strerror(errno));
+		return err_set(err, -ENOTCONN, "cannot open %s: %s", path, strerror(errno));
 	while (flock(fd, LOCK_EX) < 0)
 		if (errno != EINTR)
-			return err_set(err, -errno, "cannot lock %s: %s", path, strerror(errno));
+			return err_set(err, -ENOTCONN, "cannot lock %s: %s", path, strerror(errno));
 	return TAKE_FD(fd);
 }
 

@@ -17,7 +17,7 @@
 /*
  * Make the state directory and take the lock under which daemons are started, waiting for a client
  * that is starting one. Connect once more before starting. The locked descriptor, owned by the
- * caller; or -errno with a sentence.
+ * caller; or -ENOTCONN with a sentence.
  */
 int autostart_lock(const struct paths *paths, struct err *err);
 

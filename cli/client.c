@@ -190,10 +190,10 @@ void client_close(struct client *client)
 	client->socket = NULL;
 }
 
-static int errno_of_status(int status)
+int client_errno_of_status(int status)
 {
 	switch (status) {
-	case 400: return -EOPNOTSUPP; /* -EINVAL is what tgpu itself finds wrong */
+	case 400: return -EINVAL;
 	case 403: return -EPERM;
 	case 404: return -ENOENT;
 	case 409: return -EBUSY;
@@ -208,14 +208,14 @@ static int refused(int status, const json_t *answer, struct err *err)
 	const char *sentence = json_string_value(json_object_get(answer, "error"));
 
 	if (sentence)
-		return err_set(err, errno_of_status(status), "%s", sentence);
+		return err_set(err, client_errno_of_status(status), "%s", sentence);
 	if (status == 414 || status == 431)
 		return err_set(
 			err, -E2BIG,
 			"the request is too long for the daemon; name fewer jobs at a time, or "
 			"ranges such as 3-500");
-	return err_set(err, errno_of_status(status), "the daemon answered with HTTP status %d",
-		       status);
+	return err_set(err, client_errno_of_status(status),
+		       "the daemon answered with HTTP status %d", status);
 }
 
 static int receive_failed(const struct client *client, int r, struct err *err)

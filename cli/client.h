@@ -35,11 +35,15 @@ void client_close(struct client *client);
 /*
  * One request, one answer. A broken connection (the daemon restarted) is made anew and the request
  * repeated once: every request of the API may be repeated, a submit by its `key`. `body` and `key`
- * may be NULL. 0; an errno by the answer's status (400 -EOPNOTSUPP, 403 -EPERM, 404 -ENOENT, 409
- * -EBUSY, 503 -EAGAIN) with the daemon's sentence. *ret_answer is a new reference.
+ * may be NULL. 0; an errno by the answer's status (client_errno_of_status()) with the daemon's
+ * sentence. *ret_answer is a new reference.
  */
 int client_call(struct client *client, const char *method, const char *target, const char *key,
 		const json_t *body, json_t **ret_answer, struct err *err);
+
+/* What a status of the API is inside tgpu: 400 -EINVAL, 403 -EPERM, 404 -ENOENT, 409 -EBUSY, 413
+ * -E2BIG, 503 -EAGAIN, any other -EIO. */
+int client_errno_of_status(int status);
 
 /* GET a formatted target. */
 int client_get(struct client *client, json_t **ret_answer, struct err *err, const char *fmt, ...)

@@ -25,13 +25,9 @@ static const struct option_desc options[] = {
 	{"json", 0, OPTION_FLAG, NULL, "print the daemon's answer as JSON", NULL},
 };
 
-static int exit_code_of_status(int64_t status)
+static int exit_code_of(const json_t *result)
 {
-	switch (status) {
-	case 403: return EXIT_NOT_PERMITTED;
-	case 404: return EXIT_NOT_FOUND;
-	default: return EXIT_FAILED;
-	}
+	return exit_code_of_error(client_errno_of_status((int)field_int(result, "status", 0)));
 }
 
 static void print_done(const json_t *result)
@@ -63,7 +59,7 @@ static int print_results(const char *verb, const json_t *answer)
 		format_printable(&line, field_text(result, "error"));
 		fprintf(stderr, "tgpu %s: job %" PRId64 ": %s\n", verb, id, buf_get(&line));
 		if (code == EXIT_DONE)
-			code = exit_code_of_status(field_int(result, "status", 0));
+			code = exit_code_of(result);
 	}
 	return code;
 }
@@ -77,7 +73,7 @@ static int json_results(const json_t *answer)
 	field_print_json(answer);
 	json_array_foreach (json_object_get(answer, "results"), i, result)
 		if (!field_true(result, "ok"))
-			return exit_code_of_status(field_int(result, "status", 0));
+			return exit_code_of(result);
 	return EXIT_DONE;
 }
 

@@ -19,7 +19,8 @@ static const struct exit_meaning meanings[] = {
 	{EXIT_NOT_FOUND, -ENOENT, "no such job; logs: no such log"},
 	{EXIT_NOT_PERMITTED, -EPERM, "not permitted"},
 	{EXIT_TIMEOUT, -ETIMEDOUT, "the time given with --timeout, or of the job, is up"},
-	{EXIT_CANNOT_START, 0, "run, wait: the job's program could not be started"},
+	{EXIT_NOT_RUNNABLE, 0, "run, wait: the job's program is there, but could not be run"},
+	{EXIT_CANNOT_START, 0, "run, wait: the job's program was not found"},
 };
 
 const char exit_of_jobs[] =

@@ -12,7 +12,8 @@ enum exit_code {
 	EXIT_NOT_FOUND = 4,
 	EXIT_NOT_PERMITTED = 5,
 	EXIT_TIMEOUT = 124,	 /* as timeout(1) */
-	EXIT_CANNOT_START = 127, /* as sh(1): the job's program could not be started */
+	EXIT_NOT_RUNNABLE = 126, /* as sh(1): the job's program is there and cannot be run */
+	EXIT_CANNOT_START = 127, /* as sh(1): the job's program is not there */
 };
 
 struct exit_meaning {

@@ -168,7 +168,7 @@ def test_dependencies_are_honoured(tgpu_factory):
     tgpu.start()
     assert "never start" in tgpu.cli("why", str(ok)).stdout
     refused = tgpu.cli("update", str(ok), "--after", f"afterok:{not_ok}")  # so that no circle can be
-    assert refused.returncode == 1 and "does not come before" in refused.stderr
+    assert refused.returncode == 2 and "does not come before" in refused.stderr
     assert tgpu.cli("update", str(ok), "--after", "none").returncode == 0
     assert tgpu.wait(ok)["state"] == "finished"
 

@@ -56,6 +56,11 @@ def test_a_daemon_that_cannot_start_says_why(home):
     assert bad.returncode == 3 and "/no/such/file" in bad.stderr
 
 
+def test_a_place_where_no_daemon_can_be_is_no_missing_job(home):
+    bad = home("list", TGPU_STATE_DIR="/proc/nothing/here")
+    assert bad.returncode == 3 and "/proc/nothing/here" in bad.stderr and "TGPU_STATE_DIR" in bad.stderr
+
+
 @pytest.mark.parametrize("gpus, sentence", [
     ("simulated:banana", "TGPU_GPUS: simulated:banana: "),
     ("banana", 'TGPU_GPUS: "banana" is not a machine'),

@@ -76,7 +76,12 @@ def test_the_overview_is_two_columns(tgpu_factory):
     (["submit", "--", "A=1", "python", "x.py"], 2, '"--env A=1"'),
     (["submit", "--after", "last", "--", "true"], 4, "after: last: you have no job yet"),
     (["submit", "/etc/passwd"], 2, "neither YAML"),
-    (["submit", "--gpus", "3", "--", "true"], 1, "largest node has 2"),
+    (["submit", "--gpus", "3", "--", "true"], 2, "largest node has 2"),
+    (["submit", "--gpus", "1", "--gpu-type", "h100", "--", "true"], 2, "is of type 'h100'; there are: Simulated GPU"),
+    (["submit", "--gpus", "1", "--gpu-mem", "100T", "--", "true"], 2, "gpu_mem: no GPU here has 100 TiB of memory"),
+    (["submit", "--mem", "1000T", "--", "true"], 2, "lower --mem"),
+    (["submit", "--after", "999", "--", "true"], 2, "999"),
+    (["reserve", "--gpus", "9", "--for", "1h"], 2, "gpus: 9 are asked for"),
     (["list", "--limit", "0"], 2, "--limit"),
     (["list", "--state", "running&limit=1"], 2, "--state"),
     (["list", "--state", "sleeping"], 2, "sleeping"),
@@ -306,7 +311,9 @@ def test_wait_returns_the_code_of_the_first_that_failed(tgpu_factory):
     assert tgpu.cli("wait", "last").returncode == 137
     assert tgpu.cli("wait", str(killed)).returncode == 137
     missing = tgpu.submit("--", "/no/such/program")
-    assert tgpu.cli("wait", str(missing)).returncode in (126, 127)
+    assert tgpu.cli("wait", str(missing)).returncode == 127
+    plain = tgpu.submit("--", "/etc/passwd")
+    assert tgpu.cli("wait", str(plain)).returncode == 126
     held = tgpu.submit("--hold", "--", "true")
     late = tgpu.cli("wait", "--timeout", "100ms", str(held))
     assert late.returncode == 124 and f"job {held}" in late.stderr

@@ -140,10 +140,11 @@ def test_an_update_is_checked_like_a_submission(tgpu_factory):
     job = tgpu.submit("--gpus", "1", "--hold", "--", "true")
     before = tgpu.job(job)
     done = tgpu.cli("update", str(job), "--gpus", "3")
-    assert done.returncode == 1 and "largest node has 2" in done.stderr
+    assert done.returncode == 2 and "largest node has 2" in done.stderr
     done = tgpu.cli("update", str(job), "--env", "A=b")
-    assert done.returncode == 1 and "cannot be changed" in done.stderr
+    assert done.returncode == 2 and "cannot be changed" in done.stderr
     assert tgpu.cli("update", str(job)).returncode == 2
+    assert tgpu.cli("update", str(job), "--gpus", "3", "--json").returncode == 2
     status, answer = tgpu.api("POST", "/v1/jobs/update", {"ids": str(job), "set": {"num_gpu": 2}})
     assert status == 200 and "num_gpus" in answer["results"][0]["error"]
     assert tgpu.job(job) == before

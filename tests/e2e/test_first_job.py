@@ -95,7 +95,7 @@ def test_a_machine_without_gpus_runs_cpu_jobs(tgpu_factory):
     tgpu = tgpu_factory(gpus="none")
     assert tgpu.wait(tgpu.submit("--", "true"))["state"] == "finished"
     refused = tgpu.cli("submit", "--gpus", "1", "--", "true")
-    assert refused.returncode == 1 and "largest node has 0" in refused.stderr
+    assert refused.returncode == 2 and "largest node has 0" in refused.stderr
 
 
 def test_run_follows_and_returns_the_jobs_code(tgpu_factory):

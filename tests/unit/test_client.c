@@ -313,8 +313,8 @@ static void test_statuses(void **state)
 	static const struct {
 		int status, want;
 	} cases[] = {
-		{400, -EOPNOTSUPP}, {403, -EPERM}, {404, -ENOENT}, {405, -EIO},
-		{409, -EBUSY},	    {413, -E2BIG}, {500, -EIO},	   {503, -EAGAIN},
+		{400, -EINVAL}, {403, -EPERM}, {404, -ENOENT}, {405, -EIO},
+		{409, -EBUSY},	{413, -E2BIG}, {500, -EIO},    {503, -EAGAIN},
 	};
 	struct place *place = *state;
 

@@ -422,12 +422,20 @@ static void test_impossible_requests_on_one_node(void **state)
 		 "see "
 		 "\"tgpu gpus\""},
 		{{.num_gpus = 1, .gpu_type = 1},
-		 "num_gpus: the job asks for 1 GPU of type 'h100' but the largest node has 0; "
-		 "lower "
+		 "gpu_type: no GPU here is of type 'h100'; there are: Tesla "
+		 "V100-SXM2-16GB; change --gpu-type"},
+		{{.num_gpus = 9, .gpu_type = 1},
+		 "gpu_type: no GPU here is of type 'h100'; there are: Tesla "
+		 "V100-SXM2-16GB; change --gpu-type"},
+		{{.num_gpus = 9, .gpu_type = 2},
+		 "num_gpus: the job asks for 9 GPUs of type 'v1' but the largest node has 8; lower "
 		 "--gpus or see \"tgpu gpus\""},
-		{{.num_gpus = 2, .gpu_mem_bytes = UINT64_C(17) << 30},
-		 "num_gpus: the job asks for 2 GPUs but the largest node has 0 with that much "
-		 "memory; lower --gpus or see \"tgpu gpus\""},
+		{{.num_gpus = 2, .gpu_mem_bytes = (UINT64_C(16) << 30) + 1},
+		 "gpu_mem: no GPU here has 16.1 GiB of memory; the largest has 16 GiB; lower "
+		 "--gpu-mem"},
+		{{.num_gpus = 2, .gpu_type = 2, .gpu_mem_bytes = UINT64_C(17) << 30},
+		 "gpu_mem: no GPU of type 'v1' has 17 GiB of memory; the largest has 16 GiB; lower "
+		 "--gpu-mem"},
 		{{.cpus = 17},
 		 "cpus: the job asks for 17 CPUs but the largest node has 16; lower "
 		 "--cpus"},
@@ -446,6 +454,7 @@ static void test_impossible_requests_on_one_node(void **state)
 	(void)state;
 	open_node(&f, 8, &policy_fifo, BACKFILL_EASY);
 	ledger_intern_type(sched_ledger(f.sched), "h100");
+	ledger_intern_type(sched_ledger(f.sched), "v1");
 	submit(&f, 1, 8, 0, 0);
 	expect_at(&f, 1, "1"); /* what is taken now does not matter */
 	cluster_condition(sched_ledger(f.sched), 0, 3, GPU_UNHEALTHY, "");
