@@ -115,7 +115,7 @@ const struct command command_run = {
 		    "  tgpu run --gpus 2 --time 10m train.sh\n",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
-	.job_options = true,
+	.job_options = OPTIONS_JOB_ALL,
 	.stop_at_word = true,
 	.words = "FILE",
 	.also = " srun exec ",

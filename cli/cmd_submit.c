@@ -108,7 +108,7 @@ const struct command command_submit = {
 		    "  tgpu submit job.yaml\n",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
-	.job_options = true,
+	.job_options = OPTIONS_JOB_ALL,
 	.stop_at_word = true,
 	.words = "FILE",
 	.also = " add new create start enqueue launch sbatch qsub bsub ",

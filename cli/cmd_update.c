@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/control.h"
 #include "cli/selector.h"
+#include "cli/submission.h"
 #include "common/clock.h"
 #include "common/jobspec.h"
 
@@ -41,6 +42,7 @@ static int changes(const struct options *opts, json_t *set, struct err *err)
 	}
 	if (json_object_size(set) == 0)
 		return err_set(err, -EINVAL, "say what to change, such as --priority 5");
+	submission_warn(&spec);
 	return 0;
 }
 
@@ -65,7 +67,7 @@ const struct command command_update = {
 		    "  tgpu update --me --state queued --time 2h\n",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
-	.job_options = true,
+	.job_options = OPTIONS_JOB_CHANGE,
 	.words = "ID",
 	.states = "queued,held",
 	.also = " set edit modify change alter priority renice qalter ",

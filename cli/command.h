@@ -13,8 +13,8 @@ struct command {
 	const char *examples;		   /* one line each, the whole command */
 	const struct option_desc *options; /* its own, n_options of them */
 	size_t n_options;
-	bool job_options;   /* takes the options of a job as well */
-	bool stop_at_word;  /* options end at the first word */
+	enum options_job job_options; /* the options of a job that it takes as well */
+	bool stop_at_word;	      /* options end at the first word */
 	const char *words;  /* what its words are: "ID", "GPU", "start|stop"; NULL: it takes none */
 	const char *states; /* of the jobs or GPUs that make sense as its words, for completion */
 	const char *also;   /* what other programs call it, with blanks around each */

@@ -68,7 +68,7 @@ void help_command(FILE *out, const struct command *command, const struct options
 		fputc('\n', out);
 		wrap_print(out, command->details, 0, 0);
 	}
-	if (command->job_options) {
+	if (command->job_options != OPTIONS_JOB_NONE) {
 		fputs("\nOptions of the job:\n", out);
 		options_print(options, out, true);
 	}

@@ -15,17 +15,21 @@
 #include "cli/specview.h"
 
 const struct jobview_state jobview_states[] = {
-	{"queued", "waits for its turn, or is held", COLOUR_YELLOW, false},
-	{"held", "waits until it is released", COLOUR_YELLOW, false},
-	{"starting", "has its GPUs, is being started", COLOUR_CYAN, false},
-	{"running", "runs", COLOUR_GREEN, false},
-	{"stopping", "was told to end", COLOUR_CYAN, false},
-	{"finished", "ended with exit code 0", COLOUR_DIM, true},
-	{"failed", "ended otherwise", COLOUR_RED, true},
-	{"cancelled", "was ended by somebody", COLOUR_DIM, true},
-	{"active", "all that have not ended", COLOUR_NONE, false},
-	{"all", "every one", COLOUR_NONE, false},
-	{NULL, NULL, COLOUR_NONE, false},
+	{"queued", "waits for its turn, or is held", COLOUR_YELLOW, false,
+	 " pending pd waiting wait eligible submitted "},
+	{"held", "waits until it is released", COLOUR_YELLOW, false, " hold onhold blocked "},
+	{"starting", "has its GPUs, is being started", COLOUR_CYAN, false,
+	 " configuring cf launching "},
+	{"running", "runs", COLOUR_GREEN, false, " r "},
+	{"stopping", "was told to end", COLOUR_CYAN, false, " completing cg cancelling ending "},
+	{"finished", "ended with exit code 0", COLOUR_DIM, true,
+	 " completed complete cd done succeeded success ok "},
+	{"failed", "ended otherwise", COLOUR_RED, true,
+	 " f timeout to error node_fail nf out_of_memory oom deadline boot_fail dead "},
+	{"cancelled", "was ended by somebody", COLOUR_DIM, true, " canceled ca killed aborted "},
+	{"active", "all that have not ended", COLOUR_NONE, false, " alive unfinished current "},
+	{"all", "every one", COLOUR_NONE, false, " any every "},
+	{NULL, NULL, COLOUR_NONE, false, NULL},
 };
 
 static const struct jobview_state *state_of(const json_t *job)

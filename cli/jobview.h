@@ -16,7 +16,8 @@ struct jobview_state {
 	const char *name;
 	const char *meaning; /* a few words */
 	enum format_colour colour;
-	bool final; /* no job leaves it */
+	bool final;	  /* no job leaves it */
+	const char *also; /* what other programs call it, with blanks around each */
 };
 
 /* Ended by a NULL name. */

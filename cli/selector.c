@@ -44,18 +44,22 @@ static int add_range(struct selector *selector, const struct idrange *range, boo
 	return r < 0 ? err_set(err, r, "too many jobs are named; use a range") : 0;
 }
 
-/* The state that `word` is, or with `near` may have been meant to be; NULL. */
+/* The state that goes by this name, ours or another program's; with `near` also one that may have
+ * been meant; NULL. */
 static const char *find_state(const char *word, bool near)
 {
-	const char *names[16];
+	_cleanup_(free_ptr) char *blank = xasprintf(" %s ", word);
+	const char *names[16], *other = NULL;
 	size_t n = 0;
 
 	for (; jobview_states[n].name; n++) {
 		names[n] = jobview_states[n].name;
 		if (STREQ(names[n], word))
 			return names[n];
+		if (strcasestr(jobview_states[n].also, blank))
+			other = names[n];
 	}
-	return near ? suggest_closest(word, names, n) : NULL;
+	return other || !near ? other : suggest_closest(word, names, n);
 }
 
 static int check_state(const char *state, struct err *err)
@@ -99,7 +103,7 @@ static int parse_piece(struct selector *selector, const char *piece, struct err 
 	}
 	if (find_state(piece, false))
 		return err_set(err, -EINVAL, "\"%s\" is a state, not a job id; write --state %s",
-			       piece, piece);
+			       piece, find_state(piece, false));
 	if (suggest_closest(piece, (const char *[]){"last"}, 1))
 		return err_set(err, -EINVAL, "\"%s\" is no job id; did you mean last?", piece);
 	r = idset_parse(piece, &set, err);

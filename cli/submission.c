@@ -170,6 +170,23 @@ static int read_job_file(char *const *words, size_t n, char **ret_text, size_t *
 	return 0;
 }
 
+/* What was read is no job file: is it a program, or a script that has no first line? */
+static int refuse_text(const char *path, const char *text, size_t len, struct err *err)
+{
+	if (STREQ(path, "-"))
+		return err_set(err, -EINVAL,
+			       "what came on stdin is no script; let its first line be #!/bin/sh, "
+			       "or give a file (YAML: .yaml)");
+	if (memchr(text, '\0', len))
+		return err_set(err, -EINVAL,
+			       "%.64s is a program, not a job file; write: tgpu submit -- %s%.64s",
+			       path, strchr(path, '/') ? "" : "./", path);
+	return err_set(err, -EINVAL,
+		       "%.64s is neither YAML (.yaml) nor a script (its first line must begin with "
+		       "#!); add \"#!/bin/sh\" as its first line",
+		       path);
+}
+
 static int parse_job_file(struct jobspec *spec, char *const *words, size_t n, int64_t now_ns,
 			  struct err *err)
 {
@@ -189,11 +206,7 @@ static int parse_job_file(struct jobspec *spec, char *const *words, size_t n, in
 	if (is_yaml(path))
 		return jobfile_parse_yaml(spec, text, len, path, now_ns, err);
 	if (strncmp(text, "#!", 2) != 0)
-		return err_set(
-			err, -EINVAL,
-			"%.64s is neither YAML (.yaml) nor a script (its first line must begin "
-			"with #!); to run a program write: tgpu submit -- %.64s",
-			path, path);
+		return refuse_text(path, text, len, err);
 	r = jobfile_parse_script(spec, text, len, path, now_ns, warn, NULL, err);
 	if (r < 0)
 		return r;
@@ -305,7 +318,7 @@ static void warn_if_missing(const char *what, const char *dir)
 {
 	char sentence[256];
 
-	if (access(dir, F_OK) == 0 || errno != ENOENT)
+	if (!dir || access(dir, F_OK) == 0 || errno != ENOENT)
 		return;
 	snprintf(sentence, sizeof(sentence), "%s: there is no directory %.160s (yet)", what, dir);
 	warn(NULL, sentence);
@@ -317,7 +330,7 @@ static void warn_of_log(const struct jobspec *spec, const char *what, const char
 	const char *slash = pattern ? strrchr(pattern, '/') : NULL;
 	_cleanup_(free_ptr) char *dir = NULL;
 
-	if (!slash || slash == pattern)
+	if (!slash || slash == pattern || (pattern[0] != '/' && !spec->cwd))
 		return;
 	dir = xasprintf("%s%s%.*s", pattern[0] == '/' ? "" : spec->cwd,
 			pattern[0] == '/' ? "" : "/", (int)(slash - pattern), pattern);
@@ -325,7 +338,7 @@ static void warn_of_log(const struct jobspec *spec, const char *what, const char
 		warn_if_missing(what, dir);
 }
 
-static void warn_of_places(const struct jobspec *spec)
+void submission_warn(const struct jobspec *spec)
 {
 	warn_if_missing("chdir", spec->cwd);
 	warn_of_log(spec, "output", spec->output);
@@ -359,7 +372,7 @@ int submission_send(struct client *client, const struct options *options, json_t
 		r = client_open(client, CLIENT_START, err);
 	if (r < 0)
 		return r;
-	warn_of_places(&spec);
+	submission_warn(&spec);
 	body = jobspec_to_json(&spec);
 	r = client_call(client, "POST", "/v1/jobs", key, body, ret_job, err);
 	if (r == 0)

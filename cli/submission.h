@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cli/client.h"
+#include "common/jobspec.h"
 #include "common/options.h"
 
 /* What both verbs say about where the job comes from; for their help. */
@@ -11,6 +12,9 @@
 	"lines hold options, or \"-\" for a script on stdin. Words after a script are its "       \
 	"arguments. Options given here win over those of the file. The job gets the environment " \
 	"and directory of this shell."
+
+/* Say on stderr which directories of this job are not there (yet). `spec` may be incomplete. */
+void submission_warn(const struct jobspec *spec);
 
 /*
  * Make the specification (words after "--", a YAML file, a script with directives, or "-" for a

@@ -26,3 +26,10 @@ int jobfile_parse_yaml(struct jobspec *spec, const char *text, size_t len, const
 int jobfile_parse_script(struct jobspec *spec, const char *text, size_t len, const char *filename,
 			 int64_t now_ns, void (*warn)(void *ctx, const char *sentence), void *ctx,
 			 struct err *err);
+
+/*
+ * Say what to write on tgpu's command line in place of this long option of sbatch(1), or of this
+ * letter where `name` is NULL: -EINVAL with the sentence. 0: none that tgpu knows has this name, or
+ * an option of tgpu's means the same (jobspec_field_by_any_name()).
+ */
+int jobfile_sbatch_advise(const char *name, char letter, struct err *err);

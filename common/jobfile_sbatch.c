@@ -19,6 +19,9 @@
 /* The longest "--option=value" that a message shows. */
 #define SHOWN_SIZE 96
 
+/* Any remedy of the table. */
+#define REMEDY_SIZE 128
+
 enum verdict {
 	GPUS,	    /* a number of GPUs, or TYPE:NUMBER */
 	GRES,	    /* the same behind "gpu" or "gpu:" */
@@ -41,7 +44,7 @@ struct sbatch_option {
 #define OPTIONAL JOBFILE_VALUE_OPTIONAL
 
 static const char use_cpus[] = "write --cpus-per-task=N instead";
-static const char one_machine[] = "tgpu runs a job on one machine; take the line out";
+static const char one_machine[] = "tgpu runs a job on one machine; leave it out";
 static const char use_mem[] = "write --mem=SIZE for the whole job instead";
 static const char one_task[] = "start several processes from one task, as torchrun does";
 static const char any_gpus[] = "write --gpus=N, and #TGPU --gpu-type NAME for the kind";
@@ -121,25 +124,25 @@ static const struct sbatch_option options[] = {
 	{ "exclude", 'x', REQUIRED, REFUSED, one_machine },
 	{ "exclusive", 0, OPTIONAL, REFUSED, "ask for all GPUs with --gpus=N; each is yours alone" },
 	{ "export-file", 0, REQUIRED, REFUSED, "set the variables in the script" },
-	{ "get-user-env", 0, OPTIONAL, REFUSED, "jobs get your environment; take the line out" },
+	{ "get-user-env", 0, OPTIONAL, REFUSED, "jobs get your environment; leave it out" },
 	{ "gid", 0, REQUIRED, REFUSED, "submit as the user who shall run it" },
 	{ "input", 'i', REQUIRED, REFUSED, "redirect stdin in the script" },
-	{ "licenses", 'L', REQUIRED, REFUSED, "there are no licences to count; take the line out" },
+	{ "licenses", 'L', REQUIRED, REFUSED, "there are no licences to count; leave it out" },
 	{ "mem-per-cpu", 0, REQUIRED, REFUSED, use_mem },
 	{ "mem-per-gpu", 0, REQUIRED, REFUSED, use_mem },
 	{ "mincpus", 0, REQUIRED, REFUSED, use_cpus },
-	{ "network", 0, REQUIRED, REFUSED, "take the line out" },
+	{ "network", 0, REQUIRED, REFUSED, "leave it out" },
 	{ "nodefile", 'F', REQUIRED, REFUSED, one_machine },
 	{ "nodelist", 'w', REQUIRED, REFUSED, one_machine },
 	{ "ntasks-per-core", 0, REQUIRED, REFUSED, one_task },
 	{ "ntasks-per-gpu", 0, REQUIRED, REFUSED, one_task },
 	{ "ntasks-per-socket", 0, REQUIRED, REFUSED, one_task },
 	{ "gpus-per-socket", 0, REQUIRED, REFUSED, any_gpus },
-	{ "reboot", 0, NONE, REFUSED, "take the line out" },
+	{ "reboot", 0, NONE, REFUSED, "leave it out" },
 	{ "signal", 0, REQUIRED, REFUSED, "write #TGPU --signal USR1 --grace 120 instead" },
-	{ "test-only", 0, NONE, REFUSED, "take the line out to submit the job" },
+	{ "test-only", 0, NONE, REFUSED, "leave it out to submit the job" },
 	{ "uid", 0, REQUIRED, REFUSED, "submit as the user who shall run it" },
-	{ "wrap", 0, REQUIRED, REFUSED, "write the command into the script" },
+	{ "wrap", 0, REQUIRED, REFUSED, "write the command after \"--\", or into the script" },
 };
 /* clang-format on */
 
@@ -316,6 +319,42 @@ static int apply_row(struct jobspec *spec, const struct sbatch_option *row,
 	case REFUSED: break;
 	}
 	return err_set(err, -EINVAL, "tgpu cannot do this; %s", row->text);
+}
+
+/* The remedy of a row for a command line, where "#TGPU " in front of an option is one word too
+ * many.
+ */
+static void remedy(const struct sbatch_option *row, char buf[REMEDY_SIZE])
+{
+	const char *text = row->text ? row->text : "leave it out", *mark = strstr(text, "#TGPU ");
+
+	switch (row->verdict) {
+	case GPUS:
+	case GRES: text = "write --gpus N"; break;
+	case NO_REQUEUE: text = "write --no-requeue"; break;
+	case ONLY: text = "leave it out"; break;
+	case IGNORED:
+	case REFUSED: break;
+	}
+	if (mark)
+		snprintf(buf, REMEDY_SIZE, "%.*s%s", (int)(mark - text), text,
+			 mark + strlen("#TGPU "));
+	else
+		snprintf(buf, REMEDY_SIZE, "%s", text);
+}
+
+int jobfile_sbatch_advise(const char *name, char letter, struct err *err)
+{
+	const struct sbatch_option *row =
+		find_option(&(struct jobfile_option){.name = name, .letter = letter});
+	char text[REMEDY_SIZE], shown[4] = {'-', letter, '\0'};
+
+	if (!row)
+		return 0;
+	remedy(row, text);
+	return err_set(err, -EINVAL, "there is no option %s%s, which is Slurm's%s%s; %s",
+		       name ? "--" : shown, name ? name : "", name ? "" : " --",
+		       name ? "" : row->name, text);
 }
 
 int jobfile_sbatch_apply(struct jobspec *spec, const struct jobfile_option *option, int64_t now_ns,

@@ -14,6 +14,7 @@
 #include <strings.h>
 #include <yaml.h>
 
+#include "common/buf.h"
 #include "common/jobfile_internal.h"
 #include "common/jobspec_internal.h"
 #include "common/utf8.h"
@@ -155,6 +156,29 @@ static int read_words(struct reader *reader, const struct jobspec_field *field)
 				"[] has no words; write for example [\"python\", \"train.py\"]");
 }
 
+/* [end, fail] of a field that is words between commas. */
+static int read_list(struct reader *reader, const struct jobspec_field *field)
+{
+	_cleanup_(buf_finish) struct buf text = {0};
+
+	for (;;) {
+		int r = next(reader, field->key);
+
+		if (r < 0)
+			return r;
+		if (reader->event.type == YAML_SEQUENCE_END_EVENT)
+			break;
+		if (reader->event.type != YAML_SCALAR_EVENT || !*scalar(reader) ||
+		    strlen(scalar(reader)) != scalar_length(reader))
+			return refuse(reader, field->key,
+				      "what is in the list is no word; write one word for each");
+		buf_printf(&text, "%s%s", text.len > 0 ? "," : "", scalar(reader));
+	}
+	if (jobspec_set_text(reader->spec, field, buf_get(&text), reader->now_ns, reader->err) < 0)
+		return at_line(reader, reader->event.start_mark.line + 1);
+	return 0;
+}
+
 /* Read the key at hand of a mapping and note it in the set `seen`. Copies it to *ret_key. */
 static int read_key(struct reader *reader, const char *inside, json_t *seen, char **ret_key)
 {
@@ -231,6 +255,8 @@ static int read_value(struct reader *reader, const struct jobspec_field *field)
 		return r;
 	if (field->type == JOBSPEC_COMMAND && reader->event.type == YAML_SEQUENCE_START_EVENT)
 		return read_words(reader, field);
+	if (field->list && reader->event.type == YAML_SEQUENCE_START_EVENT)
+		return read_list(reader, field);
 	if (field->type == JOBSPEC_ENV)
 		return reader->event.type == YAML_MAPPING_START_EVENT
 			       ? read_env(reader)

@@ -54,6 +54,7 @@ static const struct jobspec_field fields[] = {
 	{ "cwd", "chdir", 'D', "chdir", JOBSPEC_STRING, AT(cwd), .example = "/home/me/project",
 	  .metavar = "DIR", .help = "directory to run in (default: where you submit)" },
 	{ "env", "env", 0, NULL, JOBSPEC_ENV, AT(env), .example = "SEED=1",
+	  .fixed = "submit a new job",
 	  .metavar = "NAME[=VALUE]", .help = "set a variable, or copy yours; may be repeated" },
 	{ "num_gpus", "gpus", 'G', "gpus", JOBSPEC_INTEGER, AT(num_gpus), .example = "2",
 	  .max = JOBSPEC_GPUS_MAX, .metavar = "N", .help = "how many GPUs, for this job alone (default 0)" },
@@ -74,22 +75,24 @@ static const struct jobspec_field fields[] = {
 	{ "begin", "begin", 'b', "begin", JOBSPEC_TIME, AT(begin_ns), .example = "now+1h",
 	  .metavar = "WHEN", .help = "do not start before this time, such as 14:05" },
 	{ "after", "after", 'd', "dependency", JOBSPEC_STRING, AT(after), .example = "afterok:12,13-20",
-	  .check = check_after, .metavar = "[KIND:]JOBS",
+	  .check = check_after, .list = true, .metavar = "[KIND:]JOBS",
 	  .help = "start after these jobs; KIND: afterok (the default), afterany, afternotok" },
 	{ "cancel_if_never", "cancel-if-never", 0, NULL, JOBSPEC_BOOL, AT(cancel_if_never), .example = "true",
 	  .metavar = "BOOL", .help = "cancel it when what it waits for can never be" },
 	{ "array", "array", 'a', "array", JOBSPEC_STRING, AT(array), .example = "0-99%4",
-	  .check = check_array, .metavar = "LIST",
+	  .check = check_array, .list = true, .fixed = "submit a new array", .metavar = "LIST",
 	  .help = "one job per index; %N: at most N of them at a time" },
 	{ "preemptible", "preemptible", 0, NULL, JOBSPEC_BOOL, AT(preemptible), .example = "true",
 	  .metavar = "BOOL", .help = "may make room for higher priority, and begin again later" },
 	{ "hold", "hold", 'H', "hold", JOBSPEC_BOOL, AT(hold), .example = "true",
+	  .fixed = "write \"tgpu hold\" or \"tgpu release\"",
 	  .metavar = "BOOL", .help = "wait until \"tgpu release\"" },
 	{ "requeue", "requeue", 0, "requeue", JOBSPEC_BOOL, AT(requeue), .example = "false",
 	  .metavar = "BOOL", .help = "run again after the machine was lost (default yes)" },
 	{ "retries", "retries", 0, NULL, JOBSPEC_INTEGER, AT(retries), .example = "3",
 	  .max = JOBSPEC_RETRIES_MAX, .metavar = "N", .help = "run again after a failure, at most N times" },
 	{ "unique", "unique", 0, NULL, JOBSPEC_BOOL, AT(unique), .example = "true",
+	  .fixed = "submit a new job",
 	  .metavar = "BOOL", .help = "only if no job of yours of this name waits or runs" },
 	{ "signal", "signal", 0, NULL, JOBSPEC_SIGNAL, AT(signal), .example = "USR1",
 	  .metavar = "SIGNAL", .help = "signal that asks the job to end (default TERM)" },
@@ -102,7 +105,7 @@ static const struct jobspec_field fields[] = {
 	{ "log_max", "log-max", 0, NULL, JOBSPEC_BYTES, AT(log_max_bytes), .example = "1G",
 	  .max = BYTES_MAX, .metavar = "SIZE", .help = "keep only the end of each log, about so much" },
 	{ "notify", "notify", 0, NULL, JOBSPEC_EVENTS, AT(notify), .example = "end",
-	  .metavar = "EVENTS", .help = "tell me of start, end, fail (a list); as tgpud's notify_command does it" },
+	  .list = true, .metavar = "EVENTS", .help = "tell me of start, end, fail (a list); as tgpud's notify_command does it" },
 };
 /* clang-format on */
 
@@ -128,21 +131,44 @@ const struct jobspec_field *jobspec_field_by_option(const char *option)
 	return NULL;
 }
 
+/* The same name, whether '_' or '-' stands between its words. */
+static bool same_name(const char *a, const char *b)
+{
+	for (; *a && *b; a++, b++)
+		if ((*a == '_' ? '-' : *a) != (*b == '_' ? '-' : *b))
+			return false;
+	return *a == *b;
+}
+
+const struct jobspec_field *jobspec_field_by_any_name(const char *name)
+{
+	_cleanup_(free_ptr) char *word = xasprintf("%s=", name);
+
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		if (same_name(name, fields[i].key) ||
+		    (fields[i].option && same_name(name, fields[i].option)) ||
+		    (fields[i].sbatch && same_name(name, fields[i].sbatch)))
+			return &fields[i];
+	return jobspec_shell_word(word) ? jobspec_field_by_key("command") : NULL;
+}
+
 int jobspec_refuse_key(const char *key, struct err *err)
 {
 	const char *names[2 * ARRAY_SIZE(fields)], *closest;
 	char quoted[UTF8_QUOTE_SIZE];
-	const struct jobspec_field *field;
+	const struct jobspec_field *field = jobspec_field_by_any_name(key);
 	size_t n = 0;
 
-	/* Options come first: "time" is exactly one, and only near to the key it stands for. */
+	utf8_quote(key, quoted);
+	if (field)
+		return err_set(err, -EINVAL, "unknown key %s; did you mean \"%s\"?", quoted,
+			       field->key);
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
 		if (fields[i].option)
 			names[n++] = fields[i].option;
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
 		names[n++] = fields[i].key;
 	closest = suggest_closest(key, names, n);
-	utf8_quote(key, quoted);
 	if (!closest)
 		return err_set(err, -EINVAL,
 			       "unknown key %s; the keys are listed by \"tgpu submit --help\"",

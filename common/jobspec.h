@@ -105,6 +105,8 @@ struct jobspec_field {
 	bool unlimited;	  /* of DURATION: "unlimited" and its kin say 0 */
 	int (*check)(const char *text,
 		     struct err *err); /* of STRING: is it well-formed? NULL: any */
+	bool list;		       /* words between commas: YAML may write a list */
+	const char *fixed;	       /* what to do instead of changing it; NULL: tgpu update */
 	const char *metavar;	       /* "N", "SIZE", "TIME" */
 	const char *example;	       /* a good value, for the remedy in messages and for docs */
 	const char *help;	       /* one line */
@@ -114,6 +116,12 @@ struct jobspec_field {
 const struct jobspec_field *jobspec_fields(size_t *ret_n);
 const struct jobspec_field *jobspec_field_by_key(const char *key);
 const struct jobspec_field *jobspec_field_by_option(const char *option);
+
+/*
+ * The field that goes by this name, whoever's it is: key, option or Slurm's, with '_' or '-', or
+ * the "cmd" of a command line; NULL. For suggestions: a job is not read by it.
+ */
+const struct jobspec_field *jobspec_field_by_any_name(const char *name);
 
 /*
  * Refuse `key`, which is no field: -EINVAL with "unknown key ..." and the nearest one. Suggests

@@ -47,10 +47,11 @@ int jobspec_refuse(const struct jobspec_field *field, const char *text, const ch
 		   struct err *err)
 {
 	char quoted[UTF8_QUOTE_SIZE];
+	/* A switch takes its value by '=' alone: the word behind it is another's. */
+	const char *between = field->key[0] != '-' ? ": " : field->type == JOBSPEC_BOOL ? "=" : " ";
 
-	return err_set(err, -EINVAL, "%s: %s %s; write for example %s%s %s", field->key,
-		       utf8_quote(text, quoted), what, field->key, field->key[0] == '-' ? "" : ":",
-		       field->example);
+	return err_set(err, -EINVAL, "%s: %s %s; write for example %s%s%s", field->key,
+		       utf8_quote(text, quoted), what, field->key, between, field->example);
 }
 
 int jobspec_put_integer(struct jobspec *spec, const struct jobspec_field *field, int64_t value,

@@ -13,7 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "common/jobspec.h"
+#include "common/jobfile.h"
 #include "common/suggest.h"
 #include "common/wrap.h"
 
@@ -36,7 +36,7 @@ static void add_job_options(struct options *options)
 	const struct jobspec_field *fields = jobspec_fields(&n);
 
 	for (size_t i = 0; i < n; i++)
-		if (fields[i].option)
+		if (fields[i].option && (options->job == OPTIONS_JOB_ALL || !fields[i].fixed))
 			options->table[options->n_table++] = (struct option_desc){
 				.name = fields[i].option,
 				.letter = fields[i].letter,
@@ -47,15 +47,19 @@ static void add_job_options(struct options *options)
 			};
 }
 
-void options_init(struct options *options, const struct option_desc *own, size_t n, bool job)
+void options_init(struct options *options, const struct option_desc *own, size_t n,
+		  enum options_job job)
 {
 	static const struct option_desc help = {"help",		  'h', OPTION_FLAG, NULL,
 						"show this help", NULL};
 	size_t n_fields;
 
 	jobspec_fields(&n_fields);
-	*options = (struct options){.table = xcalloc(n + n_fields + 1, sizeof(*options->table))};
-	if (job)
+	*options = (struct options){
+		.job = job,
+		.table = xcalloc(n + n_fields + 1, sizeof(*options->table)),
+	};
+	if (job != OPTIONS_JOB_NONE)
 		add_job_options(options);
 	for (size_t i = 0; i < n; i++)
 		options->table[options->n_table++] = own[i];
@@ -92,6 +96,44 @@ static bool is_switch(const struct options *options, const char *name)
 	return options_find(options, name, strlen(name))->kind == OPTION_SWITCH;
 }
 
+static const struct jobspec_field *field_by_letter(char letter)
+{
+	size_t n;
+	const struct jobspec_field *fields = jobspec_fields(&n);
+
+	for (size_t i = 0; letter && i < n; i++)
+		if (fields[i].letter == letter)
+			return &fields[i];
+	return NULL;
+}
+
+/*
+ * Of a name (or a letter, where it is NULL) that means something of a job, though not here: one
+ * that cannot be changed, another name for an option of ours, an option of Slurm's. -EINVAL with
+ * the sentence; 0: it is none of these.
+ */
+static int advise(const struct options *options, const char *name, char letter, struct err *err)
+{
+	bool negated = name && strncmp(name, "no-", 3) == 0;
+	const struct jobspec_field *field =
+		name ? jobspec_field_by_any_name(negated ? name + 3 : name)
+		     : field_by_letter(letter);
+
+	if (options->job == OPTIONS_JOB_NONE)
+		return 0;
+	if (field && field->fixed && options->job == OPTIONS_JOB_CHANGE)
+		return err_set(err, -EINVAL, "--%s cannot be changed; %s", field->option,
+			       field->fixed);
+	if (field && field->option && !negated)
+		return err_set(err, -EINVAL, "there is no option --%s; did you mean --%s?", name,
+			       field->option);
+	if (field && !negated)
+		return err_set(err, -EINVAL,
+			       "there is no option --%s; a %s goes after \"--\": -- %s", name,
+			       field->key, field->example);
+	return jobfile_sbatch_advise(name, letter, err);
+}
+
 static int unknown(const struct options *options, const char *name, size_t len, struct err *err)
 {
 	_cleanup_(free_ptr) const char **names = xcalloc(options->n_table, sizeof(*names));
@@ -101,6 +143,8 @@ static int unknown(const struct options *options, const char *name, size_t len, 
 
 	for (size_t i = 0; i < options->n_table; i++)
 		names[i] = options->table[i].name;
+	if (advise(options, word, 0, err) < 0)
+		return -EINVAL;
 	close = suggest_closest(negated ? word + 3 : word, names, options->n_table);
 	if (close)
 		return err_set(err, -EINVAL, "there is no option --%s; did you mean --%s%s?", word,
@@ -158,6 +202,8 @@ static int unknown_letter(const struct options *options, char letter, struct err
 {
 	const struct option_desc *other = find_letter(options, (char)(letter ^ 0x20));
 
+	if (advise(options, NULL, letter, err) < 0)
+		return -EINVAL;
 	if (other && isalpha((unsigned char)letter))
 		return err_set(err, -EINVAL, "there is no option -%c; did you mean -%c (--%s)?",
 			       letter, other->letter, other->name);

@@ -12,6 +12,13 @@
 
 struct jobspec_field;
 
+/* Which of a job's options a command takes. */
+enum options_job {
+	OPTIONS_JOB_NONE,
+	OPTIONS_JOB_ALL,
+	OPTIONS_JOB_CHANGE, /* those by which a waiting job is changed */
+};
+
 enum option_kind {
 	OPTION_FLAG,   /* --quiet */
 	OPTION_SWITCH, /* --requeue; --no-requeue or --requeue=false */
@@ -33,6 +40,7 @@ struct option_value {
 };
 
 struct options {
+	enum options_job job;
 	struct option_desc *table; /* owned: everything the command takes */
 	size_t n_table;
 	struct option_value *values; /* owned: what was given, in order */
@@ -44,8 +52,9 @@ struct options {
 	const struct option_desc *pending; /* the one whose value is missing at the end; or NULL */
 };
 
-/* Make the table of a command: its own `n` entries, the job's fields when `job`, and --help. */
-void options_init(struct options *options, const struct option_desc *own, size_t n, bool job);
+/* Make the table of a command: its own `n` entries, those of a job, and --help. */
+void options_init(struct options *options, const struct option_desc *own, size_t n,
+		  enum options_job job);
 void options_finish(struct options *options);
 
 /*

@@ -62,7 +62,7 @@ static size_t how_far(const char *word, size_t len, const char *name)
 	/* Part of a longer name ("limit" of "time_limit"): as good as two slips. */
 	if (far > 2 && len >= 3 && strcasestr(name, word))
 		far = 2;
-	else if (far > (len + 2) / 3)
+	else if (far > (len < 3 ? 1 : len / 3))
 		far = FAR;
 	return far;
 }

@@ -16,8 +16,19 @@
 #include "daemon/machine.h"
 #include "daemon/turn.h"
 
-/* These are decided by other verbs, or once and for all. */
-static const char *const fixed[] = {"hold", "unique", "array", "env", "script", "args", "umask"};
+/* What only programs write, and no field is: these are decided once and for all. */
+static const char *const fixed[] = {"script", "args", "umask"};
+
+/* What to do instead of changing this key; NULL: it may be changed. */
+static const char *instead_of(const char *key)
+{
+	const struct jobspec_field *field = jobspec_field_by_key(key);
+
+	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
+		if (STREQ(fixed[i], key))
+			return "submit a new job";
+	return field ? field->fixed : NULL;
+}
 
 struct found {
 	struct jobspec *spec;
@@ -157,16 +168,18 @@ void api_update_fold(struct request_context *request)
 {
 	json_t *body = api_body(request), *set = json_object_get(body, "set");
 	struct update update = {.set = set};
+	const char *key;
+	json_t *value;
 
 	if (!body)
 		return;
 	if (json_object_size(set) == 0)
 		http_fail(request, 400,
 			  "update: set: say what to change, such as {\"priority\": 5}");
-	for (size_t i = 0; i < ARRAY_SIZE(fixed) && !request->status; i++)
-		if (json_object_get(set, fixed[i]))
-			http_fail(request, 400, "update: %s cannot be changed; submit a new job",
-				  fixed[i]);
+	json_object_foreach (set, key, value)
+		if (instead_of(key))
+			http_fail(request, 400, "update: %s cannot be changed; %s", key,
+				  instead_of(key));
 	if (!request->status)
 		api_act_on_jobs(request, body,
 				&(struct action){.name = "update",

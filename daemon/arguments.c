@@ -60,7 +60,7 @@ int arguments_parse(int argc, char **argv, struct arguments *ret_arguments, stru
 	const char *fd;
 	int r;
 
-	options_init(&options, arguments_table, arguments_count, false);
+	options_init(&options, arguments_table, arguments_count, OPTIONS_JOB_NONE);
 	r = options_parse(&options, argc > 0 ? argc - 1 : 0, argv + 1, false, err);
 	if (r < 0)
 		return r;

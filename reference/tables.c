@@ -31,16 +31,29 @@ static json_t *option_json(const struct option_desc *option)
 			 option->help);
 }
 
-/* The command's own options (with --help), or those of the job. */
-static json_t *options_json(const struct option_desc *own, size_t n, bool job)
+/* The command's own options (with --help), or those of the job where it takes some. */
+static json_t *options_json(const struct option_desc *own, size_t n, enum options_job job)
 {
 	_cleanup_(options_finish) struct options options;
 	json_t *list = json_array();
 
 	options_init(&options, own, n, job);
 	for (size_t i = 0; i < options.n_table; i++)
-		if ((options.table[i].field != NULL) == job)
+		if ((options.table[i].field != NULL) == (job != OPTIONS_JOB_NONE))
 			json_array_append_new(list, option_json(&options.table[i]));
+	return list;
+}
+
+/* Those of a job's options that the command does not take, as update. */
+static json_t *left_out_json(enum options_job job)
+{
+	json_t *list = json_array();
+	size_t n;
+	const struct jobspec_field *fields = jobspec_fields(&n);
+
+	for (size_t i = 0; i < n; i++)
+		if (job == OPTIONS_JOB_CHANGE && fields[i].option && fields[i].fixed)
+			json_array_append_new(list, json_string(fields[i].option));
 	return list;
 }
 
@@ -51,13 +64,15 @@ static json_t *commands_json(void)
 	const struct command *const *all = commands(&n);
 
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(
-			list,
-			json_pack("{s:s, s:s, s:s, s:o, s:s, s:b, s:o}", "name", all[i]->name,
-				  "usage", all[i]->usage, "summary", all[i]->summary, "details",
-				  text(all[i]->details), "examples", all[i]->examples,
-				  "job_options", all[i]->job_options, "options",
-				  options_json(all[i]->options, all[i]->n_options, false)));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:s, s:o, s:s, s:b, s:o, s:o}", "name",
+						all[i]->name, "usage", all[i]->usage, "summary",
+						all[i]->summary, "details", text(all[i]->details),
+						"examples", all[i]->examples, "job_options",
+						all[i]->job_options != OPTIONS_JOB_NONE, "left_out",
+						left_out_json(all[i]->job_options), "options",
+						options_json(all[i]->options, all[i]->n_options,
+							     OPTIONS_JOB_NONE)));
 	return list;
 }
 
@@ -73,7 +88,8 @@ static json_t *sim_commands_json(void)
 					"usage", all[i]->usage, "summary", all[i]->summary,
 					"details", text(all[i]->details), "examples",
 					all[i]->examples, "job_options", false, "options",
-					options_json(all[i]->options, all[i]->n_options, false)));
+					options_json(all[i]->options, all[i]->n_options,
+						     OPTIONS_JOB_NONE)));
 	return list;
 }
 
@@ -163,10 +179,10 @@ static json_t *exits_json(void)
 static json_t *tgpu_json(void)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "commands",
-			 commands_json(), "job_options", options_json(NULL, 0, true), "fields",
-			 fields_json(), "config", config_json(), "policies", policies_json(),
-			 "states", states_json(), "exits", exits_json(), "exit_of_jobs",
-			 exit_of_jobs, "daemon_options",
+			 commands_json(), "job_options", options_json(NULL, 0, OPTIONS_JOB_ALL),
+			 "fields", fields_json(), "config", config_json(), "policies",
+			 policies_json(), "states", states_json(), "exits", exits_json(),
+			 "exit_of_jobs", exit_of_jobs, "daemon_options",
 			 options_json(arguments_table, arguments_count, false));
 }
 

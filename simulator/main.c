@@ -49,7 +49,7 @@ static int run_command(const struct sim_command *command, int argc, char **argv)
 	struct err err = {0};
 	int r;
 
-	options_init(&options, command->options, command->n_options, false);
+	options_init(&options, command->options, command->n_options, OPTIONS_JOB_NONE);
 	r = options_parse(&options, argc, argv, false, &err);
 	if (r == 0 && options_has(&options, "help")) {
 		help(command, &options);

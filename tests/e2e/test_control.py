@@ -135,6 +135,16 @@ def test_what_is_done_to_a_held_job_says_that_it_is_held(tgpu_factory):
     assert tgpu.cli("release", str(job)).stdout == f"job {job} queued\n"
 
 
+def test_an_update_tells_of_places_that_are_not_there(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:2")
+    job = tgpu.submit("--hold", "--", "true")
+    done = tgpu.cli("update", str(job), "--chdir", "/no/such", "--output", "a/b/%j.log")
+    assert done.returncode == 0
+    assert "chdir: there is no directory /no/such (yet)" in done.stderr
+    assert "output: there is no directory /no/such/a/b (yet)" in done.stderr
+    assert tgpu.cli("update", str(job), "--output", "a/b.log").stderr == ""
+
+
 def test_an_update_is_checked_like_a_submission(tgpu_factory):
     tgpu = tgpu_factory(gpus="simulated:2")
     job = tgpu.submit("--gpus", "1", "--hold", "--", "true")
@@ -145,6 +155,10 @@ def test_an_update_is_checked_like_a_submission(tgpu_factory):
     assert done.returncode == 2 and "cannot be changed" in done.stderr
     assert tgpu.cli("update", str(job)).returncode == 2
     assert tgpu.cli("update", str(job), "--gpus", "3", "--json").returncode == 2
+    assert not re.search("--(env|array|unique|.no-.hold)", tgpu.cli("help", "update").stdout)
+    for key, value, instead in ("hold", False, "tgpu release"), ("args", [], "submit a new job"):
+        status, answer = tgpu.api("POST", "/v1/jobs/update", {"ids": str(job), "set": {key: value}})
+        assert status == 400 and "cannot be changed" in answer["error"] and instead in answer["error"]
     status, answer = tgpu.api("POST", "/v1/jobs/update", {"ids": str(job), "set": {"num_gpu": 2}})
     assert status == 200 and "num_gpus" in answer["results"][0]["error"]
     assert tgpu.job(job) == before

@@ -106,6 +106,21 @@ static void test_yaml_blocks_and_bools(void **state)
 	}
 }
 
+static void test_lists_of_words(void **state)
+{
+	_cleanup_(jobspec_finish) struct jobspec spec = {0};
+
+	(void)state;
+	assert_int_equal(parse_yaml(&spec,
+				    "notify: [end, fail]\nafter:\n  - afterok:12\n  - 14-20\n"
+				    "array: [0, 2-3%2]\n",
+				    NULL),
+			 0);
+	assert_int_equal(spec.notify, JOBSPEC_EVENT_END | JOBSPEC_EVENT_FAIL);
+	assert_string_equal(spec.after, "afterok:12,14-20");
+	assert_string_equal(spec.array, "0,2-3%2");
+}
+
 struct bad {
 	const char *text;
 	const char *parts[4]; /* all of them stand in the sentence */
@@ -145,6 +160,12 @@ static void test_bad_yaml_is_refused(void **state)
 		{"name: \"a\\0b\"\n", {"name", "NUL"}},
 		{"name: \"a\\tb\"\n", {"name", "a?b"}},
 		{"name: [a]\n", {"job.yaml:1", "name", "list"}},
+		{"notify: [end, [fail]]\n", {"job.yaml:1", "notify", "no word"}},
+		{"notify: [end, 5]\n", {"job.yaml:1", "notify", "\"end,5\""}},
+		{"notify: []\n", {"job.yaml:1", "notify"}},
+		{"cmd: echo hi\n", {"job.yaml:1", "did you mean \"command\"?"}},
+		{"job-name: a\n", {"did you mean \"name\"?"}},
+		{"cpus_per_task: 4\n", {"did you mean \"cpus\"?"}},
 		{"name: {a: b}\n", {"name", "mapping"}},
 		{"name: a\nname: b\n", {"job.yaml:2", "\"name\"", "twice"}},
 		{"name: &x a\n", {"job.yaml:1", "name", "anchors"}},
@@ -551,6 +572,7 @@ int main(void)
 		cmocka_unit_test(test_mission_yaml),
 		cmocka_unit_test(test_full_yaml),
 		cmocka_unit_test(test_yaml_blocks_and_bools),
+		cmocka_unit_test(test_lists_of_words),
 		cmocka_unit_test(test_bad_yaml_is_refused),
 		cmocka_unit_test(test_binary_and_big_files_are_refused),
 		cmocka_unit_test(test_long_file_names_leave_room),

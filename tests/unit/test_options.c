@@ -29,7 +29,7 @@ static int parse(struct options *options, const char *const *argv, bool stop_at_
 
 	while (argv[argc])
 		argc++;
-	options_init(options, table, ARRAY_SIZE(table), false);
+	options_init(options, table, ARRAY_SIZE(table), OPTIONS_JOB_NONE);
 	return options_parse(options, argc, (char **)argv, stop_at_word, err);
 }
 
@@ -177,7 +177,7 @@ static void test_job_options_come_from_the_fields(void **state)
 	const struct jobspec_field *fields = jobspec_fields(&n);
 
 	(void)state;
-	options_init(&options, NULL, 0, true);
+	options_init(&options, NULL, 0, OPTIONS_JOB_ALL);
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = 0; fields[i].option && j < options.n_table; j++)
 			if (options.table[j].field == &fields[i]) {
@@ -198,7 +198,7 @@ static int select_jobs(struct options *options, const char *const *argv, struct 
 
 	while (argv[argc])
 		argc++;
-	options_init(options, selector_table, ARRAY_SIZE(selector_table), false);
+	options_init(options, selector_table, ARRAY_SIZE(selector_table), OPTIONS_JOB_NONE);
 	assert_int_equal(options_parse(options, argc, (char **)argv, false, err), 0);
 	return selector_parse(selector, options, err);
 }

@@ -209,6 +209,8 @@ static void test_suggest(void **state)
 		{"num_gpu", "num_gpus"},
 		{"gputype", "gpu-type"},
 		{"banana", NULL},
+		{"gps", "gpus"},
+		{"tune", NULL}, /* half of it is another */
 		{"", NULL},
 		{"xx", NULL},
 		{"a-word-far-too-long-to-be-any-option-of-ours", NULL},
