@@ -117,3 +117,9 @@ def test_the_demo_takes_nothing_from_its_user(tmp_path):
     done = subprocess.run([ROOT / "script" / "demo"], env=env, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count(" on GPUs 0,1,2,3") == 6 and not (tmp_path / "none").exists()
+
+
+def test_the_way_out_of_damage_names_the_version_of_the_store():
+    steps = len(list((ROOT / "store" / "schema").glob("*.sql")))
+    text = (ROOT / "docs" / "reliability.md").read_text()
+    assert re.findall(r"user_version = (\d+)", text) == [str(steps)]
