@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "cli/complete.h"
+#include "cli/format.h"
 #include "cli/help.h"
 
 static int unknown_verb(const char *verb)
@@ -27,11 +28,13 @@ static int unknown_verb(const char *verb)
 static int report(const struct command *command, int error, const struct err *err)
 {
 	size_t len = strlen(command->name);
+	_cleanup_(buf_finish) struct buf sentence = {0};
 
+	format_sentence(&sentence, err->msg);
 	if (strncmp(err->msg, command->name, len) == 0 && err->msg[len] == ':')
-		fprintf(stderr, "tgpu %s\n", err->msg);
+		fprintf(stderr, "tgpu %s\n", buf_get(&sentence));
 	else if (err->msg[0])
-		fprintf(stderr, "tgpu %s: %s\n", command->name, err->msg);
+		fprintf(stderr, "tgpu %s: %s\n", command->name, buf_get(&sentence));
 	else
 		fprintf(stderr, "tgpu %s: %s\n", command->name, strerror(-error));
 	return exit_code_of_error(error);

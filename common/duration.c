@@ -190,7 +190,8 @@ const char *duration_format(int64_t ms, char buf[32])
 	return buf;
 }
 
-/* The power of two behind "", "K".."P"; "B" and "iB" may follow. -1 when it is none of these. */
+/* The power of two behind "", "K".."P"; "B", "i" and "iB" may follow. -1 when it is none of these.
+ */
 static int size_shift(const char *suffix)
 {
 	static const char letters[] = "KMGTP";
@@ -200,7 +201,7 @@ static int size_shift(const char *suffix)
 	if (*suffix && (letter = strchr(letters, *suffix & ~0x20))) {
 		shift = 10 * (int)(letter - letters + 1);
 		suffix++;
-		if (strcasecmp(suffix, "iB") == 0)
+		if (strcasecmp(suffix, "iB") == 0 || strcasecmp(suffix, "i") == 0)
 			return shift;
 	}
 	return !*suffix || strcasecmp(suffix, "B") == 0 ? shift : -1;
@@ -224,6 +225,7 @@ static bool take_fraction(const char **at, int64_t *ret_thousandths)
 static bool parse_bytes(const char *text, uint64_t *ret_bytes)
 {
 	int64_t whole, thousandths, bytes = 0;
+	const char *unit;
 	bool fraction;
 	int shift;
 
@@ -232,7 +234,9 @@ static bool parse_bytes(const char *text, uint64_t *ret_bytes)
 	fraction = *text == '.';
 	if (!take_fraction(&text, &thousandths))
 		return false;
-	shift = size_shift(text);
+	unit = text;
+	scan_blanks(&unit);
+	shift = *unit || unit == text ? size_shift(unit) : -1;
 	if (shift < 0 || (fraction && shift == 0) || !add_units(&bytes, whole, INT64_C(1) << shift))
 		return false;
 	/* Below 1000 * 2^50: no overflow in the product, and at most 2^50 more in the sum. */

@@ -103,7 +103,7 @@ static const struct jobspec_field fields[] = {
 	{ "error", "error", 'e', "error", JOBSPEC_STRING, AT(error), .example = "train-%j.err",
 	  .metavar = "FILE", .help = "append stderr to this file (default: with stdout)" },
 	{ "log_max", "log-max", 0, NULL, JOBSPEC_BYTES, AT(log_max_bytes), .example = "1G",
-	  .max = BYTES_MAX, .metavar = "SIZE", .help = "keep only the end of each log, about so much" },
+	  .min = JOBSPEC_LOG_MIN, .max = BYTES_MAX, .metavar = "SIZE", .help = "keep only the end of each log, about so much" },
 	{ "notify", "notify", 0, NULL, JOBSPEC_EVENTS, AT(notify), .example = "end",
 	  .list = true, .metavar = "EVENTS", .help = "tell me of start, end, fail (a list); as tgpud's notify_command does it" },
 };

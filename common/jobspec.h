@@ -26,6 +26,7 @@
 #define JOBSPEC_ARGS_MAX	 4096	       /* words of a command */
 #define JOBSPEC_ENV_MAX		 4096	       /* variables */
 #define JOBSPEC_BYTES_MAX	 (4u << 20)    /* of command, script and environment together */
+#define JOBSPEC_LOG_MIN		 (64 << 10)    /* of log_max: less would be cut all the time */
 #define JOBSPEC_LIMIT_MAX_S	 (366 * 86400) /* time_limit, grace */
 #define JOBSPEC_GRACE_DEFAULT_MS 40000	       /* torchrun gives its workers 30 s after SIGTERM */
 
@@ -140,7 +141,10 @@ int jobspec_refuse_key(const char *key, struct err *err);
 int jobspec_set_text(struct jobspec *spec, const struct jobspec_field *field, const char *text,
 		     int64_t now_ns, struct err *err);
 
-/* The same for the option of the field (which has one), by whose name the sentence calls it. */
+/*
+ * The same for the option of the field (which has one), by whose name the sentence calls it. A
+ * number alone is refused as --time: whoever knows Slurm means minutes by it.
+ */
 int jobspec_set_option(struct jobspec *spec, const struct jobspec_field *field, const char *text,
 		       int64_t now_ns, struct err *err);
 

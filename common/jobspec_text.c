@@ -90,6 +90,18 @@ int jobspec_set_text(struct jobspec *spec, const struct jobspec_field *field, co
 	return jobspec_put_string(spec, field, text, strlen(text), err);
 }
 
+/* Slurm's users mean minutes by a bare number, and a job that ends after 30 s has lost its work. */
+static int check_unit(const struct jobspec_field *field, const char *text, struct err *err)
+{
+	size_t digits = strspn(text, "0123456789");
+
+	if (field->type != JOBSPEC_DURATION || !field->sbatch || digits == 0 || text[digits] ||
+	    strspn(text, "0") == digits)
+		return 0;
+	return err_set(err, -EINVAL, "%s: \"%.20s\" has no unit; write %.20ss or %.20sm",
+		       field->key, text, text, text);
+}
+
 int jobspec_set_option(struct jobspec *spec, const struct jobspec_field *field, const char *text,
 		       int64_t now_ns, struct err *err)
 {
@@ -98,6 +110,8 @@ int jobspec_set_option(struct jobspec *spec, const struct jobspec_field *field, 
 
 	snprintf(spelled, sizeof(spelled), "--%s", field->option);
 	option.key = spelled;
+	if (check_unit(&option, text, err) < 0)
+		return -EINVAL;
 	return jobspec_set_text(spec, &option, text, now_ns, err);
 }
 

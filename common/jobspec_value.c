@@ -78,8 +78,11 @@ void jobspec_put_bool(struct jobspec *spec, const struct jobspec_field *field, b
 static int refuse_few_bytes(const struct jobspec_field *field, const char *text, uint64_t bytes,
 			    struct err *err)
 {
+	char least[32], what[64];
+
+	snprintf(what, sizeof(what), "is less than %s", bytes_format((uint64_t)field->min, least));
 	if (text[strspn(text, "0123456789")] != '\0')
-		return jobspec_refuse(field, text, "is less than 1M", err);
+		return jobspec_refuse(field, text, what, err);
 	return err_set(err, -EINVAL,
 		       "%s: \"%.20s\" without a unit is in bytes; write %" PRIu64 "%s", field->key,
 		       text, bytes, bytes < 1024 ? "G" : "M");

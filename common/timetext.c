@@ -261,6 +261,14 @@ static bool parse_now(const char *text, int64_t now_ns, bool past, int64_t *ret_
 	return true;
 }
 
+/* "2 hours" behind "in ". */
+static bool parse_in(const char *text, int64_t now_ns, int64_t *ret_ns)
+{
+	_cleanup_(free_ptr) char *ahead = xasprintf("+%s", text);
+
+	return parse_now(ahead, now_ns, false, ret_ns);
+}
+
 static bool parse_epoch(const char *text, time_t *ret_moment)
 {
 	int64_t seconds;
@@ -278,6 +286,8 @@ static bool parse_time(const char *text, int64_t now_ns, bool past, int64_t *ret
 
 	if (scan_word(&at, "now") || text[0] == '+')
 		return parse_now(at, now_ns, past, ret_ns);
+	if (!past && scan_word(&at, "in "))
+		return parse_in(at, now_ns, ret_ns);
 	if (text[0] == '@') {
 		if (!parse_epoch(text + 1, &moment))
 			return false;

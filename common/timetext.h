@@ -7,7 +7,7 @@
 /*
  * Parse a point in time, in local time where it names no zone:
  *
- *     now, now+1h30m, "now + 2 hours", +1h30m    any duration (duration.h)
+ *     now, now+1h30m, "now + 2 hours", +1h30m, "in 2 hours"    any duration (duration.h)
  *     14:05, 9:05, 14:05:30, 2pm, "2:30 PM", noon, midnight, teatime    the next one
  *     tomorrow, today, yesterday    when it begins; "tomorrow 9:00", "2pm tomorrow"
  *     2026-01-31, 2026-01-31T14:05[:30] or with a blank for the T

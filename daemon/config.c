@@ -13,6 +13,7 @@
 
 #include "common/buf.h"
 #include "common/duration.h"
+#include "common/jobspec.h"
 #include "common/suggest.h"
 
 #define CONFIG_FILE_MAX		  (1u << 20)
@@ -278,7 +279,15 @@ static int parse_max_body(struct config *config, const char *value, struct err *
 
 static int parse_log_max(struct config *config, const char *value, struct err *err)
 {
-	return bytes_parse(value, &config->log_max_bytes, err);
+	uint64_t bytes;
+	int r = bytes_parse(value, &bytes, err);
+
+	if (r < 0)
+		return r;
+	if (bytes > 0 && bytes < JOBSPEC_LOG_MIN)
+		return err_set(err, -EINVAL, "'%s' is less than 64K; 0 is all", value);
+	config->log_max_bytes = bytes;
+	return 0;
 }
 
 /* A text, "none" for none. */

@@ -4,7 +4,7 @@
  *
  * Invariants: what is taken, drained or held by others now does not matter; of several things that
  * are wrong the one is named that has to change first: the kind of GPU, its memory, then how many.
- * Cost: O(GPUs), and one placement. Read next: placement.c.
+ * Cost: O(GPUs), and one placement. Read next: line.c.
  */
 #include <inttypes.h>
 

@@ -7,7 +7,7 @@
  * user and per array are sums over the running jobs. Deliberately not here: decisions (pass.c,
  * conservative.c), states and records of jobs (job.c, the daemon), the order (line.c), what could
  * be said of them (why.c). Cost: O(log n) for each job that comes or goes, and for one that runs
- * moving a part of an array of pointers. Read next: line.c.
+ * moving a part of an array of pointers. Read next: check.c.
  */
 #include <assert.h>
 #include <stdlib.h>

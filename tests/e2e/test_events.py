@@ -231,7 +231,7 @@ def test_an_end_says_how(tgpu_factory):
         told = past(tgpu, f"&jobs={job}")[-1][1]
         assert (told["event"], told["cause"], told["exit_code"], told["signal"]) == (kind, cause, code, signal)
         assert told["detail"].startswith(detail) and bool(told["detail"]) == bool(detail)
-    again = tgpu.submit("--retries", "1", "-t", "50", "--", "cmd=exit 4")
+    again = tgpu.submit("--retries", "1", "-t", "50s", "--", "cmd=exit 4")
     tgpu.wait(again)
     told = {event["event"]: event for _, event in past(tgpu, f"&jobs={again}")}
     assert told["requeue"]["detail"] == "exit code 4" and "cause" not in told["requeue"] and told["fail"]["exit_code"] == 4

@@ -64,6 +64,7 @@ static const struct {
 	{"visible_devices = both", {"visible_devices", "both", "uuid"}},
 	{"max_jobs_per_user = 0", {"max_jobs_per_user", "0", "1"}},
 	{"max_jobs_per_user = 1e6", {"max_jobs_per_user", "1e6", "whole number"}},
+	{"log_max = 1K", {"log_max", "1K", "64K"}},
 	{"max_body = 1", {"max_body", "1", "4K"}},
 	{"max_connections = many", {"max_connections", "many", "whole number"}},
 };

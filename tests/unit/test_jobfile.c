@@ -196,7 +196,7 @@ static void test_bad_yaml_is_refused(void **state)
 		{"mem: 5\n", {"mem", "\"5\"", "write 5G"}},
 		{"begin: 2025-12-31\n", {"begin", "2025-12-31", "has passed"}},
 		{"begin: later\n", {"begin", "later"}},
-		{"mem: 16 GB\n", {"mem", "16 GB"}},
+		{"mem: 16 G B\n", {"mem", "16 G B"}},
 		{"signal: HUGE\n", {"signal", "HUGE"}},
 		{"output: \"%z\"\n", {"output", "%z"}},
 		{"\tname: a\n", {"job.yaml:1", "not YAML"}},

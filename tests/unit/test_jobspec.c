@@ -227,7 +227,7 @@ static void test_bad_text_is_refused(void **state)
 		{"-99999999999999999999", "priority", "outside"},
 		{"5000", "priority", "5000"},
 		{"0", "cpus", "0"},
-		{"16 G", "mem", "16 G"},
+		{"16 Q", "mem", "16 Q"},
 		{"5", "mem", "\"5\" without a unit is in bytes; write 5G"},
 		{"16384", "mem", "\"16384\" without a unit is in bytes; write 16384M"},
 		{"1048575", "gpu_mem", "write 1048575M"},

@@ -79,6 +79,8 @@ static void test_times(void **state)
 		{"2026-03-01 09:00", now, at_utc(2026, 3, 1, 9, 0, 0)},
 		{"1970-01-01", now, 0},
 		{"now + 2 hours", now, now + 2 * 3600 * NS_PER_S},
+		{"in 2 hours", now, now + 2 * 3600 * NS_PER_S},
+		{"In 90m", now, now + 5400 * NS_PER_S},
 		{"now+1hour", now, now + 3600 * NS_PER_S},
 		{"now +1h", now, now + 3600 * NS_PER_S},
 		{"Now", now, now},
