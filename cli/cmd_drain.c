@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/field.h"
 #include "cli/format.h"
+#include "cli/gpunames.h"
 
 static const struct option_desc drain_options[] = {
 	{"reason", 0, OPTION_VALUE, "TEXT", "why, for whoever looks at tgpu gpus", NULL},
@@ -16,7 +17,7 @@ static const struct option_desc resume_options[] = {
 	{"json", 0, OPTION_FLAG, NULL, "print the daemon's answer as JSON", NULL},
 };
 
-static void print_states(const json_t *answer)
+static void print_states(const json_t *answer, bool drained)
 {
 	const json_t *gpu;
 	size_t i;
@@ -30,13 +31,13 @@ static void print_states(const json_t *answer)
 			   field_text(gpu, "state"));
 		if (reason.len > 0)
 			buf_printf(&line, " (%s)", buf_get(&reason));
-		if (job)
+		if (job && drained)
 			buf_printf(&line, "; job %lld goes on there", (long long)job);
 		puts(buf_get(&line));
 	}
 }
 
-static int order(const char *target, const struct options *opts, struct err *err)
+static int order(const char *target, bool drain, const struct options *opts, struct err *err)
 {
 	_cleanup_(client_close) struct client client = {0};
 	_cleanup_(client_json_unref) json_t *body = json_object(), *answer = NULL;
@@ -46,11 +47,12 @@ static int order(const char *target, const struct options *opts, struct err *err
 
 	json_object_set_new(body, "gpus", gpus);
 	for (size_t i = 0; i < opts->n_words; i++)
-		json_array_append_new(gpus, json_string(opts->words[i]));
+		if (gpunames_add(gpus, opts->words[i], err) < 0)
+			return -EINVAL;
 	if (reason)
 		json_object_set_new(body, "reason", json_string(reason));
 	if (opts->n_words == 0)
-		return err_set(err, -EINVAL, "say which GPUs: 0, gpu3, a UUID, or all");
+		return err_set(err, -EINVAL, "say which GPUs: 0, gpu3, 0-3, a UUID, or all");
 	r = client_open(&client, CLIENT_START, err);
 	if (r == 0)
 		r = client_call(&client, "POST", target, NULL, body, &answer, err);
@@ -59,29 +61,30 @@ static int order(const char *target, const struct options *opts, struct err *err
 	if (options_has(opts, "json"))
 		field_print_json(answer);
 	else
-		print_states(answer);
+		print_states(answer, drain);
 	return EXIT_DONE;
 }
 
 static int run_drain(const struct options *opts, struct err *err)
 {
-	return order("/v1/gpus/drain", opts, err);
+	return order("/v1/gpus/drain", true, opts, err);
 }
 
 static int run_resume(const struct options *opts, struct err *err)
 {
-	return order("/v1/gpus/resume", opts, err);
+	return order("/v1/gpus/resume", false, opts, err);
 }
 
 const struct command command_drain = {
 	.name = "drain",
 	.usage = "[OPTIONS] GPU...",
 	.summary = "give no more jobs to GPUs",
-	.details = "A GPU is named by its index (3, gpu3), by its UUID, or all. Jobs that run "
+	.details = "A GPU is named by its index (3, gpu3, 0-3 or 1,3), by its UUID, or all. Jobs "
+		   "that run "
 		   "there go on. A GPU stays drained, also across restarts, until "
 		   "\"tgpu resume\". tgpud drains a GPU by itself when it breaks.",
 	.examples = "  tgpu drain 3 --reason \"fan replaced on Monday\"\n"
-		    "  tgpu drain all\n",
+		    "  tgpu drain 0-3\n",
 	.options = drain_options,
 	.n_options = ARRAY_SIZE(drain_options),
 	.words = "GPU",

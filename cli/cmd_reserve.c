@@ -6,14 +6,19 @@
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/field.h"
+#include "cli/gpunames.h"
 #include "cli/jobview.h"
 #include "cli/selector.h"
 #include "common/clock.h"
 #include "common/duration.h"
+#include "common/idset.h"
 #include "common/timetext.h"
+#include "common/utf8.h"
+
+#define EVERY_ID "1-9007199254740991" /* what JSON can hold */
 
 static const struct option_desc reserve_options[] = {
-	{"gpus", 'G', OPTION_VALUE, "GPUS", "how many, or which: gpu0,gpu3 or all", NULL},
+	{"gpus", 'G', OPTION_VALUE, "GPUS", "how many, or which: gpu0,gpu3, 0-3 or all", NULL},
 	{"begin", 0, OPTION_VALUE, "WHEN", "from when: 14:00, tomorrow 9:00, +2h; default now",
 	 NULL},
 	{"for", 0, OPTION_VALUE, "TIME", "for how long: 90m, 2d", NULL},
@@ -31,20 +36,19 @@ static const struct table_column columns[] = {
 	{"END", false, 0}, {"GPUS", false, 8}, {"REASON", false, 8},
 };
 
-/* "2" is a number of GPUs; "gpu2", "0,1" and "all" are names. */
-static json_t *parse_gpus(const char *text)
+/* "2" is a number of GPUs; "gpu2", "0,1", "0-3" and "all" are names. */
+static int add_gpus(json_t *body, const char *text, struct err *err)
 {
-	_cleanup_(free_ptr) char *copy = xstrdup(text);
-	char *rest = copy, *name;
-	int64_t n;
 	json_t *names;
+	int64_t n;
 
-	if (parse_int64(text, INT64_MIN, INT64_MAX, &n) == 0)
-		return json_integer(n);
+	if (parse_int64(text, INT64_MIN, INT64_MAX, &n) == 0) {
+		json_object_set_new(body, "gpus", json_integer(n));
+		return 0;
+	}
 	names = json_array();
-	while ((name = strsep(&rest, ",")))
-		json_array_append_new(names, json_string(name));
-	return names;
+	json_object_set_new(body, "gpus", names);
+	return gpunames_add(names, text, err) < 0 ? err_wrap(err, "--gpus") : 0;
 }
 
 static int add_times(json_t *body, const struct options *opts, struct err *err)
@@ -58,6 +62,10 @@ static int add_times(json_t *body, const struct options *opts, struct err *err)
 		return err_set(err, -EINVAL, "say for how long: --for 90m");
 	if (duration_parse(length, &length_ms, err) < 0)
 		return err_wrap(err, "--for");
+	if (time_add(start_ns / NS_PER_MS, length_ms) <= clock_wall_ns() / NS_PER_MS)
+		return err_set(err, -EINVAL,
+			       "--begin: %s from %s on is over already; reserve for a time to come",
+			       length, begin ? begin : "now");
 	json_object_set_new(body, "start_ms", json_integer(start_ns / NS_PER_MS));
 	json_object_set_new(body, "end_ms",
 			    json_integer(time_add(start_ns / NS_PER_MS, length_ms)));
@@ -75,7 +83,8 @@ static int make_body(json_t *body, const struct options *opts, struct err *err)
 			       "say how many GPUs, or which: --gpus 2, --gpus gpu0,gpu3");
 	if (user && selector_parse_user(user, &uid, err) < 0)
 		return -EINVAL;
-	json_object_set_new(body, "gpus", parse_gpus(gpus));
+	if (add_gpus(body, gpus, err) < 0)
+		return -EINVAL;
 	if (user)
 		json_object_set_new(body, "uid", json_integer(uid));
 	if (reason)
@@ -163,18 +172,46 @@ static int run_list(const struct options *opts, struct err *err)
 	return EXIT_DONE;
 }
 
+/* Ids and ranges, or all: as the API takes them. */
+static int parse_ids(const struct options *opts, struct buf *ids, struct err *err)
+{
+	for (size_t i = 0; i < opts->n_words; i++) {
+		_cleanup_(idset_finish) struct idset set = {0};
+		char quoted[UTF8_QUOTE_SIZE];
+		const char *word = STREQ(opts->words[i], "all") ? EVERY_ID : opts->words[i];
+
+		if (idset_parse(word, &set, NULL) < 0)
+			return err_set(err, -EINVAL,
+				       "%s names no reservation; write for example 2, 1,3-5 or all",
+				       utf8_quote(word, quoted));
+		buf_printf(ids, "%s%s", i > 0 ? "," : "", word);
+	}
+	return 0;
+}
+
+static void print_taken_back(const json_t *windows)
+{
+	const json_t *window;
+	size_t i;
+
+	json_array_foreach (windows, i, window)
+		printf("reservation %" PRId64 " is taken back\n", field_int(window, "id", 0));
+	if (i == 0)
+		puts("there is no reservation");
+}
+
 static int run_unreserve(const struct options *opts, struct err *err)
 {
 	_cleanup_(client_json_unref) json_t *body = json_object(), *answer = NULL;
 	_cleanup_(buf_finish) struct buf ids = {0};
-	const json_t *window;
-	size_t i;
 	int r;
 
 	if (opts->n_words == 0)
-		return err_set(err, -EINVAL, "say which: 2, or 1,3-5; see \"tgpu reservations\"");
-	for (i = 0; i < opts->n_words; i++)
-		buf_printf(&ids, "%s%s", i > 0 ? "," : "", opts->words[i]);
+		return err_set(err, -EINVAL,
+			       "say which: 2, or 1,3-5, or all; see \"tgpu reservations\"");
+	r = parse_ids(opts, &ids, err);
+	if (r < 0)
+		return r;
 	json_object_set_new(body, "ids", json_string(buf_get(&ids)));
 	r = call("POST", "/v1/reservations/cancel", body, &answer, err);
 	if (r < 0)
@@ -182,9 +219,7 @@ static int run_unreserve(const struct options *opts, struct err *err)
 	if (options_has(opts, "json"))
 		field_print_json(answer);
 	else
-		json_array_foreach (json_object_get(answer, "results"), i, window)
-			printf("reservation %" PRId64 " is taken back\n",
-			       field_int(window, "id", 0));
+		print_taken_back(json_object_get(answer, "results"));
 	return EXIT_DONE;
 }
 
@@ -218,8 +253,8 @@ const struct command command_unreserve = {
 	.name = "unreserve",
 	.usage = "[OPTIONS] ID...",
 	.summary = "take reservations back",
-	.examples = "  tgpu unreserve 2\n"
-		    "  tgpu unreserve 1,3-5\n",
+	.examples = "  tgpu unreserve 1,3-5\n"
+		    "  tgpu unreserve all\n",
 	.options = list_options,
 	.n_options = ARRAY_SIZE(list_options),
 	.words = "RESERVATION",

@@ -234,6 +234,8 @@ def test_a_drained_gpu_takes_no_job_until_it_is_resumed(tgpu_factory):
     _, answer = tgpu.api("GET", "/v1/gpus")
     assert {gpu["state"] for gpu in answer["gpus"]} == {"drained"}
     assert tgpu.job(running)["state"] == "running" and tgpu.job(waiting)["state"] == "queued"
+    resumed = tgpu.cli("resume", "0,1").stdout
+    assert "allocated" in resumed and "goes on there" not in resumed
     done = tgpu.cli("drain", "7")
     assert done.returncode == 4 and "no GPU '7'" in done.stderr
     assert tgpu.cli("resume", "0", "gpu1").returncode == 0

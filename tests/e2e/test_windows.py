@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import pwd
 import subprocess
 import time
 
@@ -94,6 +95,25 @@ def test_the_end_of_a_reservation_is_noticed(tgpu_factory):
     assert reservations(tgpu) == []
 
 
+def test_gpus_are_named_by_lists_and_ranges(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:6")
+    for words, wanted in (["0-1"], [0, 1]), (["gpu2-gpu3"], [2, 3]), (["4,gpu5"], [4, 5]):
+        done = tgpu.cli("reserve", "--gpus", *words, "--for", "1h", "--json")
+        assert done.returncode == 0, done.stderr
+        assert indices(json.loads(done.stdout)) == wanted
+    other = tgpu.cli("reserve", "--gpus", "0,5", "--for", "1h")
+    who = pwd.getpwuid(os.geteuid()).pw_name
+    assert f"reservation 1 of {who} has some of them" in other.stderr
+    done = tgpu.cli("unreserve", "all")
+    assert done.returncode == 0 and done.stdout.count("is taken back") == 3
+    assert tgpu.cli("unreserve", "all").stdout == "there is no reservation\n"
+    for words in ["0,2-3"], ["all"], ["0-1", "gpu2", "3-5"]:
+        assert tgpu.cli("drain", *words).returncode == 0
+        states = {gpu["index"]: gpu["state"] for gpu in tgpu.api("GET", "/v1/gpus")[1]["gpus"]}
+        assert [states[i] for i in (0, 2, 3)] == ["drained"] * 3 and (states[1] == "idle") == (words == ["0,2-3"])
+        assert tgpu.cli("resume", "0-5").returncode == 0
+
+
 def test_a_number_of_gpus_are_those_that_are_linked_best(tgpu_factory):
     tgpu = tgpu_factory(gpus=f"simulated:{DGX1V}")
     assert indices(reserve(tgpu, 2)[1]) == [2, 3]
@@ -117,7 +137,7 @@ def test_nonsense_is_refused(tgpu_factory):
             (["--gpus", "0", "--for", "1h"], "reserve 1 or more"),
             (["--gpus", "gpu7", "--for", "1h"], "there is no GPU 'gpu7'"),
             (["--gpus", "1", "--for", "367d"], "longer than 366 days"),
-            (["--gpus", "1", "--for", "1h", "--begin", "2020-01-31"], "that is over already"),
+            (["--gpus", "1", "--for", "1h", "--begin", "2020-01-31"], "is over already; reserve for a time to come"),
             (["--gpus", "1", "--for", "1h", "--begin", "soon"], "--begin"),
             (["--gpus", "1", "--for", "1h", "--user", "no-such-user"], "there is no user"),
             (["--gpus", "1", "--for", "1h", "--reason", "x" * 81], "reason: longer than 80 bytes")]:
