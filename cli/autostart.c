@@ -27,6 +27,7 @@
 #define READY_FD	 3
 #define READY_TIMEOUT_MS 30000 /* a daemon that recovers many jobs after a crash needs a while */
 #define READY_LINE_MAX	 512
+#define LOCK_FILE_MAX	 4096 /* a pid and a path */
 
 extern char **environ;
 
@@ -75,18 +76,40 @@ static bool is_tgpud(pid_t pid)
 	return read_file(path, 64, &name, &len) == 0 && STREQ(name, "tgpud\n");
 }
 
-int autostart_find(const struct paths *paths, pid_t *ret_pid)
+/* A process whose parent has not looked after it yet is over all the same. */
+static bool has_ended(int pidfd)
+{
+	return poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, 0) > 0;
+}
+
+/* "812\n/run/user/1000/tgpu.sock\n" */
+int autostart_find(const struct paths *paths, struct autostart_found *ret_found)
 {
 	_cleanup_(free_ptr) char *path = xasprintf("%s/lock", paths->state_dir), *text = NULL;
 	_cleanup_(close_fd) int fd = -1;
+	const char *second;
 	size_t len;
+	pid_t pid;
 
-	if (read_file(path, 64, &text, &len) < 0)
+	if (read_file(path, LOCK_FILE_MAX, &text, &len) < 0)
 		return -ESRCH;
-	*ret_pid = (pid_t)atoi(text);
-	if (*ret_pid > 0)
-		fd = (int)syscall(SYS_pidfd_open, *ret_pid, 0);
-	return fd >= 0 && is_tgpud(*ret_pid) ? TAKE_FD(fd) : -ESRCH;
+	pid = (pid_t)atoi(text);
+	if (pid > 0)
+		fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (fd < 0 || !is_tgpud(pid) || has_ended(fd))
+		return -ESRCH;
+	second = text + strcspn(text, "\n");
+	second += *second == '\n';
+	*ret_found =
+		(struct autostart_found){TAKE_FD(fd), pid, xstrndup(second, strcspn(second, "\n"))};
+	return 0;
+}
+
+void autostart_found_finish(struct autostart_found *found)
+{
+	found->pidfd = fd_close(found->pidfd);
+	free(found->socket);
+	found->socket = NULL;
 }
 
 static void set_attributes(posix_spawnattr_t *attr)

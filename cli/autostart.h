@@ -21,11 +21,18 @@
  */
 int autostart_lock(const struct paths *paths, struct err *err);
 
-/*
- * The tgpud that has this state directory, though it may not listen yet or any more: a pidfd owned
- * by the caller, and its pid; -ESRCH.
- */
-int autostart_find(const struct paths *paths, pid_t *ret_pid);
+/* The tgpud that has a state directory, though it may not listen yet or any more. */
+struct autostart_found {
+	int pidfd; /* owned */
+	pid_t pid;
+	char *socket; /* owned: where it listens, or will; "": it does not say */
+};
+
+/* Find it. 0, or -ESRCH: there is none, or its process has ended. */
+int autostart_find(const struct paths *paths, struct autostart_found *ret_found);
+
+/* Accepts one that was not filled in, with pidfd -1. For _cleanup_ as well. */
+void autostart_found_finish(struct autostart_found *found);
 
 /* Start tgpud and wait until it listens (at most 30 s). 0, or -ENOTCONN with a sentence. */
 int autostart_spawn(const struct paths *paths, struct err *err);

@@ -76,6 +76,19 @@ static bool nobody_listens(int r)
 	return r == -ENOENT || r == -ECONNREFUSED;
 }
 
+/* A daemon that has the state directory and listens elsewhere is neither to be awaited here nor to
+ * be started. -ENOTCONN with a sentence, or 0. */
+static int check_elsewhere(const struct autostart_found *found, const struct paths *paths,
+			   struct err *err)
+{
+	if (!found->socket[0] || STREQ(found->socket, paths->socket))
+		return 0;
+	return err_set(err, -ENOTCONN,
+		       "the daemon (pid %d) of %s listens on %s, not on %s; set TGPU_SOCKET to "
+		       "that, or TGPU_STATE_DIR to another directory",
+		       (int)found->pid, paths->state_dir, found->socket, paths->socket);
+}
+
 /*
  * A daemon that does not listen may be just starting, or stopping: wait for the one or the other.
  * The descriptor; -ECONNREFUSED when none is left.
@@ -83,21 +96,26 @@ static bool nobody_listens(int r)
 static int await_daemon(const struct paths *paths, struct err *err)
 {
 	int64_t end = clock_mono_ns() + SETTLE_TIMEOUT_MS * NS_PER_MS;
-	pid_t pid;
-	_cleanup_(close_fd) int pidfd = autostart_find(paths, &pid);
-	struct pollfd gone = {.fd = pidfd, .events = POLLIN};
-	int r = -ECONNREFUSED;
+	_cleanup_(autostart_found_finish) struct autostart_found found = {.pidfd = -1};
+	struct pollfd gone = {.events = POLLIN};
+	int r;
 
-	while (pidfd >= 0 && nobody_listens(r) && clock_mono_ns() < end) {
+	if (autostart_find(paths, &found) < 0)
+		return -ECONNREFUSED;
+	r = check_elsewhere(&found, paths, err);
+	if (r < 0)
+		return r;
+	gone.fd = found.pidfd;
+	for (r = -ECONNREFUSED; nobody_listens(r) && clock_mono_ns() < end;) {
 		if (poll(&gone, 1, SETTLE_POLL_MS) > 0)
 			return connect_to(paths->socket, err);
 		r = connect_to(paths->socket, err);
 	}
-	if (pidfd >= 0 && nobody_listens(r))
+	if (nobody_listens(r))
 		return err_set(err, -ENOTCONN,
 			       "the daemon (pid %d) has not listened on %s for %d s; see %s/%s",
-			       (int)pid, paths->socket, SETTLE_TIMEOUT_MS / 1000, paths->state_dir,
-			       AUTOSTART_LOG);
+			       (int)found.pid, paths->socket, SETTLE_TIMEOUT_MS / 1000,
+			       paths->state_dir, AUTOSTART_LOG);
 	return r;
 }
 
@@ -125,25 +143,32 @@ static int start_and_connect(const struct paths *paths, struct err *err)
 	return r;
 }
 
+/* Nobody listens, and nobody is to be started: why is that? */
+static int say_absent(const struct paths *paths, struct err *err)
+{
+	_cleanup_(autostart_found_finish) struct autostart_found found = {.pidfd = -1};
+	int r = autostart_find(paths, &found);
+
+	if (r < 0)
+		return err_set(err, -ENOTCONN,
+			       "no daemon listens on %s; start one with \"tgpu daemon start\"",
+			       paths->socket);
+	r = check_elsewhere(&found, paths, err);
+	if (r < 0)
+		return r;
+	return err_set(err, -ENOTCONN,
+		       "the daemon (pid %d) is just starting or stopping and does not listen on "
+		       "%s; try again in a moment",
+		       (int)found.pid, paths->socket);
+}
+
 static int connect_or_start(const struct paths *paths, bool may_start, struct err *err)
 {
-	_cleanup_(close_fd) int pidfd = -1;
 	int r = connect_to(paths->socket, err);
-	pid_t pid;
 
 	if (!nobody_listens(r))
 		return r;
-	if (may_start)
-		return start_and_connect(paths, err);
-	pidfd = autostart_find(paths, &pid);
-	if (pidfd >= 0)
-		return err_set(err, -ENOTCONN,
-			       "the daemon (pid %d) is just starting or stopping and does not "
-			       "listen on %s; try again in a moment",
-			       (int)pid, paths->socket);
-	return err_set(err, -ENOTCONN,
-		       "no daemon listens on %s; start one with \"tgpu daemon start\"",
-		       paths->socket);
+	return may_start ? start_and_connect(paths, err) : say_absent(paths, err);
 }
 
 static int adopt(struct client *client, int fd, const char *path)
@@ -166,7 +191,7 @@ int client_open(struct client *client, enum client_start start, struct err *err)
 {
 	_cleanup_(paths_finish) struct paths paths = {0};
 	bool named = is_set("TGPU_SOCKET"), placed = is_set("TGPU_STATE_DIR");
-	bool may_start = start == CLIENT_START && (!named || placed);
+	bool may_start = !named || placed;
 	int r;
 
 	*client = (struct client){.http.fd = -1, .start = start};
@@ -178,6 +203,8 @@ int client_open(struct client *client, enum client_start start, struct err *err)
 	r = paths_get(false, &paths, err);
 	if (r < 0)
 		return r;
+	client->own = may_start;
+	may_start = may_start && start == CLIENT_START;
 	return adopt(client, connect_or_start(&paths, may_start, err), paths.socket);
 }
 

@@ -20,6 +20,7 @@ enum client_start {
 struct client {
 	struct http http;
 	char *socket; /* owned: where it is connected */
+	bool own; /* where CLIENT_START starts a daemon: neither the system's nor just a socket */
 	enum client_start start;
 };
 

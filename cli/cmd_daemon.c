@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tgpu daemon: start, status and stop of the daemon that this user's commands talk to. */
+/* tgpu daemon: start, status, stop and restart of the daemon that this user's commands talk to. */
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -69,7 +69,7 @@ static void warn_of_other(const json_t *status, const char *variable, const char
 		fprintf(stderr,
 			"tgpu daemon: the daemon that runs was started with %s=%s; yours (%s) "
 			"counts "
-			"after \"tgpu daemon stop\" and \"start\"\n",
+			"after \"tgpu daemon restart\"\n",
 			variable, theirs, ours);
 }
 
@@ -121,28 +121,51 @@ static int wait_gone(int pidfd, struct err *err)
 		       STOP_TIMEOUT_MS / 1000);
 }
 
+/* Tell the daemon at the other end to stop, and wait until it has. */
+static int shut_down(struct client *client, struct err *err)
+{
+	_cleanup_(client_json_unref) json_t *answer = NULL;
+	_cleanup_(close_fd) int pidfd = open_peer(client);
+	int r = client_call(client, "POST", "/v1/shutdown", NULL, NULL, &answer, err);
+
+	return r == 0 && pidfd >= 0 ? wait_gone(pidfd, err) : r;
+}
+
 static int stop(struct err *err)
 {
 	_cleanup_(client_close) struct client client = {0};
-	_cleanup_(client_json_unref) json_t *answer = NULL;
-	_cleanup_(close_fd) int pidfd = -1;
 	int r = client_open(&client, CLIENT_NO_START, err);
 
-	if (r < 0)
-		return r;
-	pidfd = open_peer(&client);
-	r = client_call(&client, "POST", "/v1/shutdown", NULL, NULL, &answer, err);
-	if (r == 0 && pidfd >= 0)
-		r = wait_gone(pidfd, err);
+	if (r == 0)
+		r = shut_down(&client, err);
 	if (r < 0)
 		return r;
 	puts("the daemon has stopped; running jobs go on and will be found by the next one");
 	return EXIT_DONE;
 }
 
+/* Only the user's own is started from here: another would be gone for good. */
+static int restart(const struct options *opts, struct err *err)
+{
+	_cleanup_(client_close) struct client client = {0};
+	int r = client_open(&client, CLIENT_NO_START, err);
+
+	if (r == -ENOTCONN)
+		return get_status(CLIENT_START, opts, err);
+	if (r < 0)
+		return r;
+	if (!client.own)
+		return err_set(err, -EINVAL,
+			       "the daemon on %s was not started by \"tgpu daemon start\"; restart "
+			       "it the way it was, such as by systemctl",
+			       client.socket);
+	r = shut_down(&client, err);
+	return r < 0 ? r : get_status(CLIENT_START, opts, err);
+}
+
 static int run(const struct options *opts, struct err *err)
 {
-	static const char *const orders[] = {"start", "status", "stop"};
+	static const char *const orders[] = {"start", "status", "stop", "restart"};
 	const char *what = opts->n_words == 1 ? opts->words[0] : "", *close;
 
 	if (STREQ(what, "start"))
@@ -151,24 +174,28 @@ static int run(const struct options *opts, struct err *err)
 		return get_status(CLIENT_NO_START, opts, err);
 	if (STREQ(what, "stop"))
 		return stop(err);
+	if (STREQ(what, "restart"))
+		return restart(opts, err);
 	close = suggest_closest(what, orders, ARRAY_SIZE(orders));
 	if (close)
 		return err_set(err, -EINVAL, "there is no \"%s\"; did you mean \"tgpu daemon %s\"?",
 			       what, close);
-	return err_set(err, -EINVAL, "write \"tgpu daemon start\", \"status\" or \"stop\"");
+	return err_set(err, -EINVAL,
+		       "write \"tgpu daemon start\", \"status\", \"stop\" or \"restart\"");
 }
 
 const struct command command_daemon = {
 	.name = "daemon",
-	.usage = "[OPTIONS] start|status|stop",
-	.summary = "start, see or stop the daemon",
+	.usage = "[OPTIONS] start|status|stop|restart",
+	.summary = "start, see, stop or restart the daemon",
 	.details = "The first command of a user starts that user's own daemon when the machine has "
-		   "none for all. Stopping it leaves running jobs alone.",
+		   "none for all. Stopping it leaves running jobs alone, and so does a restart, "
+		   "after which a changed configuration counts.",
 	.examples = "  tgpu daemon status\n"
-		    "  tgpu daemon stop\n",
+		    "  tgpu daemon restart\n",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
-	.words = "start|status|stop",
+	.words = "start|status|stop|restart",
 	.also = " server service tgpud shutdown ",
 	.run = run,
 };

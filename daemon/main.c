@@ -124,12 +124,13 @@ static int take_lock(int fd)
 	}
 }
 
-/* One daemon per state directory. The descriptor stays open for the life of the process. */
-static int lock_state_dir(const char *dir, struct err *err)
+/* One daemon per state directory. The descriptor stays open for the life of the process. In the
+ * file stand the pid and the socket, for clients that find nobody where they look
+ * (cli/autostart.c). */
+static int lock_state_dir(const struct paths *paths, struct err *err)
 {
-	_cleanup_(free_ptr) char *path = xasprintf("%s/lock", dir);
+	_cleanup_(free_ptr) char *path = xasprintf("%s/lock", paths->state_dir), *text = NULL;
 	_cleanup_(close_fd) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	char pid[32];
 
 	if (fd < 0)
 		return err_set(err, -errno, "cannot open %s: %s", path, strerror(errno));
@@ -137,9 +138,9 @@ static int lock_state_dir(const char *dir, struct err *err)
 		return err_set(err, -EBUSY,
 			       "another tgpud (pid %d) has the state directory %s; "
 			       "stop it by \"tgpu daemon stop\" or set TGPU_STATE_DIR",
-			       (int)read_pid(fd), dir);
-	snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
-	if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, strlen(pid), 0) < 0)
+			       (int)read_pid(fd), paths->state_dir);
+	text = xasprintf("%d\n%s\n", (int)getpid(), paths->socket);
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, strlen(text), 0) < 0)
 		return err_set(err, -errno,
 			       "cannot write %s: %s; make room there, or set "
 			       "TGPU_STATE_DIR",
@@ -182,7 +183,7 @@ static int set_up(struct daemon *daemon, const struct arguments *arguments, stru
 	if (r == 0)
 		r = refuse_network(daemon->paths.state_dir, err);
 	if (r == 0)
-		r = lock_state_dir(daemon->paths.state_dir, err);
+		r = lock_state_dir(&daemon->paths, err);
 	if (r == 0)
 		r = config_load(&daemon->config, arguments->config, arguments->system, err);
 	if (r == 0)

@@ -56,6 +56,26 @@ def test_a_daemon_that_cannot_start_says_why(home):
     assert bad.returncode == 3 and "/no/such/file" in bad.stderr
 
 
+def test_a_restart_is_another_daemon_with_the_same_jobs(home):
+    job = home("submit", "--parsable", "--hold", "--", "true").stdout.strip()
+    before = json.loads(home("daemon", "status", "--json").stdout)["pid"]
+    after = json.loads(home("daemon", "restart", "--json").stdout)["pid"]
+    assert after != before
+    assert json.loads(home("show", job, "--json").stdout)["state"] == "queued"
+    assert home("daemon", "stop").returncode == 0
+    assert home("daemon", "restart").returncode == 0
+    assert home("daemon", "status").returncode == 0
+
+
+def test_a_daemon_that_listens_elsewhere_is_told_of_at_once(home, tmp_path):
+    assert home("list").returncode == 0
+    status = json.loads(home("daemon", "status", "--json").stdout)
+    for words in ["list"], ["daemon", "status"], ["daemon", "stop"], ["daemon", "restart"]:
+        done = home(*words, TGPU_STATE_DIR=status["state_dir"], TGPU_SOCKET=str(tmp_path / "other"))
+        assert done.returncode == 3
+        assert f"the daemon (pid {status['pid']}) of {status['state_dir']} listens on {status['socket']}" in done.stderr
+
+
 def test_a_place_where_no_daemon_can_be_is_no_missing_job(home):
     bad = home("list", TGPU_STATE_DIR="/proc/nothing/here")
     assert bad.returncode == 3 and "/proc/nothing/here" in bad.stderr and "TGPU_STATE_DIR" in bad.stderr

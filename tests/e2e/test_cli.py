@@ -140,7 +140,7 @@ def test_the_overview_is_two_columns(tgpu_factory):
     (["wait", "--timeout", "later", "77"], 2, "--timeout"),
     (["release", "--state", "queued"], 4, "no job"),
     (["daemon"], 2, "start"),
-    (["daemon", "restart"], 2, "did you mean \"tgpu daemon start\"?"),
+    (["daemon", "reload"], 2, '"stop" or "restart"'),
     (["daemon", "statu"], 2, "did you mean \"tgpu daemon status\"?"),
 ])
 def test_what_is_wrong_is_said(tgpu_factory, words, code, says):

@@ -52,7 +52,7 @@ CANDIDATES = [
     (["list", "-s", "fi"], ["finished"]),
     (["list", "--state", "queued,f"], ["queued,finished", "queued,failed"]),
     (["list", "--user", "roo"], ["root"]),
-    (["daemon", ""], ["start", "status", "stop"]),
+    (["daemon", ""], ["start", "status", "stop", "restart"]),
     (["gpus", ""], []),
     (["drain", ""], ["0", "1", "all"]),
     (["drain", "0", "--reason", ""], []),

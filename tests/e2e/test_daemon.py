@@ -100,6 +100,24 @@ def test_while_it_starts_those_who_need_it_wait(tgpu_factory, silent_probe):
     assert json.loads(tgpu.cli("daemon", "status", "--json").stdout)["pid"] == process.pid
 
 
+def test_what_has_stopped_is_gone(tgpu_factory):
+    """Its parent, which is this process, has not looked after it yet."""
+    tgpu = tgpu_factory(gpus="simulated:1")
+    assert tgpu.cli("daemon", "stop").returncode == 0
+    status = tgpu.cli("daemon", "status")
+    assert status.returncode == 3 and "no daemon listens on" in status.stderr
+    assert tgpu.daemon.wait(PATIENCE) == 0
+    tgpu.daemon = None
+
+
+def test_a_daemon_of_a_socket_alone_is_not_restarted(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    del tgpu.env["TGPU_STATE_DIR"]
+    done = tgpu.cli("daemon", "restart")
+    assert done.returncode == 2 and str(tgpu.socket) in done.stderr
+    assert tgpu.cli("daemon", "status").returncode == 0
+
+
 def test_requests_that_come_while_it_stops(tgpu_factory):
     """They are refused, or the connection ends; the daemon's own end is an orderly one."""
     tgpu = tgpu_factory(gpus="simulated:1")
