@@ -78,17 +78,34 @@ static unsigned count_suiting(const struct ledger *empty, const struct request *
 	return n;
 }
 
-/* Append a name that is not in the list yet, and no more than fits with the dots. */
+/* Is this one of the names between ", "? */
+static bool has_name(const char *list, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *at = list; *at;) {
+		size_t n = 0;
+
+		while (at[n] && at[n] != ',')
+			n++;
+		if (n == len && memcmp(at, name, n) == 0)
+			return true;
+		at += at[n] ? n + 2 : n;
+	}
+	return false;
+}
+
+/* Append a name that is not in the list yet; "..." in place of all that do not fit. */
 static void add_name(char *list, size_t size, const char *name)
 {
+	static const char dots[] = "...";
 	size_t len = strlen(list);
 
-	if (strstr(list, name) || strcmp(list + len - (len > 2 ? 3 : len), "...") == 0)
+	if (has_name(list, name) || has_name(list, dots))
 		return;
-	if (len + strlen(name) + sizeof(", , ...") < size)
-		snprintf(list + len, size - len, "%s%s", len > 0 ? ", " : "", name);
-	else
-		snprintf(list + len, size - len, "%s...", len > 0 ? ", " : "");
+	if (len + strlen(name) + sizeof(", , ...") > size)
+		name = dots;
+	snprintf(list + len, size - len, "%s%s", len > 0 ? ", " : "", name);
 }
 
 /* "NVIDIA A40, NVIDIA A100-SXM4-40GB": the kinds of GPU that there are. */

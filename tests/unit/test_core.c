@@ -462,6 +462,33 @@ static void test_impossible_requests_on_one_node(void **state)
 	finish(&f);
 }
 
+/* Each kind once, also one whose name is the beginning of another's; no more than a sentence holds.
+ */
+static void test_the_kinds_that_there_are(void **state)
+{
+	static const char *const kinds[] = {"A100 80GB", "A100", "A100"};
+	struct request request = {.num_gpus = 1, .gpu_type = 1};
+	struct err err = {0};
+	struct fixture f;
+	struct node_gpu *gpus;
+
+	(void)state;
+	open_node(&f, 8, &policy_fifo, BACKFILL_EASY);
+	gpus = sched_ledger(f.sched)->nodes[0].gpus;
+	assert_int_equal(ledger_intern_type(sched_ledger(f.sched), "h100"), 1);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		strcpy(gpus[i].type, kinds[i]);
+	assert_int_equal(sched_check(f.sched, &request, &err), SCHED_IMPOSSIBLE);
+	assert_non_null(strstr(err.msg, "there are: A100 80GB, A100, Tesla V100-SXM2-16GB; "));
+	for (size_t i = 0; i < 8; i++)
+		snprintf(gpus[i].type, sizeof(gpus[i].type), "a name of some length, number %zu",
+			 i);
+	assert_int_equal(sched_check(f.sched, &request, &err), SCHED_IMPOSSIBLE);
+	assert_non_null(strstr(err.msg, "number 0"));
+	assert_non_null(strstr(err.msg, ", ...; change --gpu-type"));
+	finish(&f);
+}
+
 static void test_impossible_requests_on_several_nodes(void **state)
 {
 	static const struct impossible rows[] = {
@@ -511,6 +538,7 @@ int main(void)
 		cmocka_unit_test(test_adopted_jobs_are_charged_for_what_they_hold),
 		cmocka_unit_test(test_dgx1v_gets_pairs_and_quads),
 		cmocka_unit_test(test_impossible_requests_on_one_node),
+		cmocka_unit_test(test_the_kinds_that_there_are),
 		cmocka_unit_test(test_impossible_requests_on_several_nodes),
 	};
 
