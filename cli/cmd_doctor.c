@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "cli/autostart.h"
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/doctor.h"
@@ -45,18 +46,21 @@ void doctor_say(struct doctor *doctor, enum doctor_level level, const char *reme
 	doctor->worst = level > doctor->worst ? level : doctor->worst;
 }
 
-void doctor_take(struct doctor *doctor, json_t *findings)
+enum doctor_level doctor_take(struct doctor *doctor, json_t *findings)
 {
+	enum doctor_level worst = DOCTOR_OK;
 	const json_t *finding;
 	size_t i;
 
 	json_array_foreach (findings, i, finding)
 		for (size_t level = 0; level < ARRAY_SIZE(levels); level++)
-			if (level > doctor->worst &&
+			if (level > worst &&
 			    STREQ(levels[level].name, field_text(finding, "level")))
-				doctor->worst = level;
+				worst = level;
 	json_array_extend(doctor->findings, findings);
 	json_decref(findings);
+	doctor->worst = worst > doctor->worst ? worst : doctor->worst;
+	return worst;
 }
 
 static enum format_colour colour_of(const char *level)
@@ -91,9 +95,11 @@ static void print_findings(const json_t *findings)
 	}
 }
 
-/* The status of a daemon that runs; NULL when none does. */
+/* The status of a daemon that runs; NULL when none does. One that only does not answer here is not
+ * the same as none. */
 static json_t *get_status(struct doctor *doctor)
 {
+	_cleanup_(autostart_found_finish) struct autostart_found found = {.pidfd = -1};
 	_cleanup_(client_close) struct client client = {0};
 	json_t *status = NULL;
 	struct err err = {0};
@@ -101,7 +107,7 @@ static json_t *get_status(struct doctor *doctor)
 
 	if (r == 0)
 		r = client_get(&client, &status, &err, "/v1/status");
-	if (r < 0 && r != -ENOTCONN)
+	if (r < 0 && (r != -ENOTCONN || autostart_find(&doctor->paths, &found) == 0))
 		doctor_say(doctor, DOCTOR_FAIL, NULL, "the daemon: %s", err.msg);
 	return r == 0 ? status : NULL;
 }

@@ -21,8 +21,9 @@ struct doctor {
 void doctor_say(struct doctor *doctor, enum doctor_level level, const char *remedy, const char *fmt,
 		...) PRINTF_LIKE(4, 5);
 
-/* Note findings that another program printed: a JSON array of them, which is taken over. */
-void doctor_take(struct doctor *doctor, json_t *findings);
+/* Note findings that another program printed: a JSON array of them, which is taken over. The worst
+ * of them. */
+enum doctor_level doctor_take(struct doctor *doctor, json_t *findings);
 
 struct doctor_check {
 	const char *name;
@@ -37,6 +38,13 @@ void doctor_check_told(struct doctor *doctor);
 
 /* The check of `tgpu doctor --store`: of the daemon's state directory, or the user's own. */
 void doctor_check_store(struct doctor *doctor);
+
+/*
+ * Run argv[0], which prints findings, and take them. Where it does not, that is a finding about
+ * `what`. Returns the worst of them.
+ */
+enum doctor_level doctor_ask(struct doctor *doctor, char *const argv[], int timeout_ms,
+			     const char *what);
 
 /*
  * Run argv[0], one of tgpu's programs, to its end, and append what it prints. 0, or -errno with a

@@ -21,6 +21,7 @@
 #include "common/gpureport.h"
 
 #define PROBE_TIMEOUT_MS 20000
+#define START_TIMEOUT_MS 60000
 #define COMMITS		 8
 #define SLOW_COMMIT_MS	 50 /* above this, 20 submits a second is all that one client gets */
 
@@ -41,6 +42,21 @@ static void check_programs(struct doctor *doctor)
 	}
 }
 
+/* Would the next command find a daemon? Nothing is started: it is asked what it would say. */
+static void check_start(struct doctor *doctor)
+{
+	char name[] = "tgpud", option[] = "--check", *argv[] = {name, option, NULL};
+	enum doctor_level level =
+		doctor_ask(doctor, argv, START_TIMEOUT_MS, "whether a daemon can start");
+
+	if (level == DOCTOR_FAIL)
+		doctor_say(doctor, DOCTOR_FAIL, NULL,
+			   "no daemon runs, and none can start until that is set right");
+	else
+		doctor_say(doctor, DOCTOR_OK, NULL,
+			   "no daemon runs; the next command such as \"tgpu list\" starts yours");
+}
+
 static void check_daemon(struct doctor *doctor)
 {
 	const json_t *warnings = json_object_get(doctor->status, "warnings");
@@ -48,11 +64,10 @@ static void check_daemon(struct doctor *doctor)
 	const json_t *warning;
 	size_t i;
 
-	if (!doctor->status) {
-		doctor_say(doctor, DOCTOR_OK, NULL,
-			   "no daemon runs; the next command such as \"tgpu list\" starts yours");
+	if (!doctor->status && doctor->worst < DOCTOR_FAIL)
+		check_start(doctor);
+	if (!doctor->status)
 		return;
-	}
 	doctor_say(doctor, DOCTOR_OK, NULL, "daemon %s runs as %s, pid %" PRId64 ", on %s",
 		   field_text(doctor->status, "version"),
 		   format_user((uid_t)field_int(doctor->status, "uid", 0)),

@@ -84,3 +84,23 @@ int doctor_run(char *const argv[], int timeout_ms, struct buf *ret_output, struc
 	waitpid(pid, NULL, r < 0 ? WNOHANG : 0);
 	return r < 0 ? err_set(err, r, "%s does not answer: %s", argv[0], strerror(-r)) : 0;
 }
+
+enum doctor_level doctor_ask(struct doctor *doctor, char *const argv[], int timeout_ms,
+			     const char *what)
+{
+	_cleanup_(buf_finish) struct buf text = {0};
+	struct err err = {0};
+	json_t *findings;
+
+	if (doctor_run(argv, timeout_ms, &text, &err) < 0) {
+		doctor_say(doctor, DOCTOR_FAIL, NULL, "%s: %s", what, err.msg);
+		return DOCTOR_FAIL;
+	}
+	findings = json_loads(buf_get(&text), 0, NULL);
+	if (json_array_size(findings) > 0)
+		return doctor_take(doctor, findings);
+	json_decref(findings);
+	doctor_say(doctor, DOCTOR_FAIL, "install tgpu again", "%s: %s printed no findings", what,
+		   argv[0]);
+	return DOCTOR_FAIL;
+}

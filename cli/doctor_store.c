@@ -19,20 +19,10 @@ static void check_directory(struct doctor *doctor, const char *dir)
 {
 	char name[] = "tgpud", option[] = "--check-store";
 	_cleanup_(free_ptr) char *copy = xstrdup(dir);
+	_cleanup_(free_ptr) char *what = xasprintf("the store in %s", dir);
 	char *argv[] = {name, option, copy, NULL};
-	_cleanup_(buf_finish) struct buf text = {0};
-	struct err err = {0};
-	json_t *findings;
 
-	if (doctor_run(argv, CHECK_TIMEOUT_MS, &text, &err) < 0) {
-		doctor_say(doctor, DOCTOR_FAIL, NULL, "the store in %s: %s", dir, err.msg);
-		return;
-	}
-	findings = json_loads(buf_get(&text), 0, NULL);
-	if (json_array_size(findings) == 0)
-		doctor_say(doctor, DOCTOR_FAIL, "install tgpu again",
-			   "tgpud, which looks through the store in %s, printed no findings", dir);
-	doctor_take(doctor, findings);
+	doctor_ask(doctor, argv, CHECK_TIMEOUT_MS, what);
 }
 
 void doctor_check_store(struct doctor *doctor)

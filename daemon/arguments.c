@@ -21,6 +21,8 @@ const struct option_desc arguments_table[] = {
 	 "write a line to this descriptor once requests are answered", NULL},
 	{"trace", 0, OPTION_VALUE, "FILE",
 	 "append every decision and its reasons; see \"tgpu-sim verify\"", NULL},
+	{"check", 0, OPTION_FLAG, NULL,
+	 "print as JSON whether its configuration and store let it start, and exit", NULL},
 	{"check-store", 0, OPTION_VALUE, "DIR",
 	 "print as JSON what is wrong with DIR/tgpu.db, and exit", NULL},
 	{"version", 'V', OPTION_FLAG, NULL, "print the version", NULL},
@@ -36,6 +38,7 @@ static void print_help(const struct options *options)
 	puts("\nExamples:\n"
 	     "  tgpud --system\n"
 	     "  TGPU_STATE_DIR=/tmp/try TGPU_GPUS=simulated:8 tgpud\n"
+	     "  tgpud --check --config new.conf\n"
 	     "  tgpud --check-store ~/.local/state/tgpu\n\n"
 	     "The manual: man tgpud, man tgpu.conf.");
 }
@@ -83,6 +86,7 @@ int arguments_parse(int argc, char **argv, struct arguments *ret_arguments, stru
 	arguments.system = options_has(&options, "system");
 	arguments.config = options_get(&options, "config");
 	arguments.trace = options_get(&options, "trace");
+	arguments.check = options_has(&options, "check");
 	arguments.check_store = options_get(&options, "check-store");
 	*ret_arguments = arguments;
 	return ARGUMENTS_GIVEN;

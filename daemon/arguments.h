@@ -12,6 +12,7 @@ extern const size_t arguments_count;
 struct arguments {
 	bool system;
 	const char *config, *trace;
+	bool check;		 /* say whether it could start, and do not */
 	const char *check_store; /* the directory whose store is to be checked instead */
 	int ready_fd;		 /* -1: none */
 };

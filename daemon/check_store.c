@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the rows of a store mean: counts, contradictions, GPUs that two jobs hold.
+ * What keeps tgpud from starting, and what the rows of a store mean: counts, contradictions, GPUs
+ * that two jobs hold.
  *
  * Here and not in tgpu, which may not know the store, and not in the daemon that runs, whose loop
  * must not wait for it. Invariants: what recover.c would refuse is a finding, with the job's number
@@ -13,6 +14,8 @@
 
 #include "common/buf.h"
 #include "common/jobspec.h"
+#include "common/paths.h"
+#include "daemon/config.h"
 #include "store/check.h"
 
 #define SENSELESS_SHOWN 20
@@ -142,6 +145,16 @@ static void say_counts(struct check *check)
 	say(check, STORE_GOOD, NULL, buf_get(&text));
 }
 
+/* Print the findings and release everything. The exit code. */
+static int finish(struct check *check)
+{
+	json_dumpf(check->findings, stdout, JSON_INDENT(2));
+	puts("");
+	json_decref(check->held);
+	json_decref(check->findings);
+	return check->worst == STORE_BAD;
+}
+
 int check_store(const char *dir)
 {
 	struct check check = {.dir = dir, .findings = json_array(), .held = json_object()};
@@ -150,9 +163,36 @@ int check_store(const char *dir)
 	store_sqlite_check(dir, &checker);
 	if (check.n_jobs > 0)
 		say_counts(&check);
-	json_dumpf(check.findings, stdout, JSON_INDENT(2));
-	puts("");
-	json_decref(check.held);
-	json_decref(check.findings);
-	return check.worst == STORE_BAD;
+	return finish(&check);
+}
+
+static void check_config(struct check *check, const struct arguments *arguments)
+{
+	static struct config config; /* some KiB */
+	_cleanup_(free_ptr) char *text = NULL;
+	struct err err = {0};
+
+	if (config_load(&config, arguments->config, arguments->system, &err) < 0) {
+		say(check, STORE_BAD, "no tgpud starts with it; the keys are in tgpu.conf(5)",
+		    err.msg);
+		return;
+	}
+	text = config.file[0] ? xasprintf("the configuration %s can be read", config.file)
+			      : xstrdup("there is no configuration file, so the defaults hold");
+	say(check, STORE_GOOD, NULL, text);
+}
+
+int check_start(const struct arguments *arguments)
+{
+	struct check check = {.findings = json_array(), .held = json_object()};
+	struct store_checker checker = {.say = say, .ctx = &check};
+	_cleanup_(paths_finish) struct paths paths = {0};
+	struct err err = {0};
+
+	check_config(&check, arguments);
+	if (paths_get(arguments->system, &paths, &err) < 0)
+		say(&check, STORE_BAD, NULL, err.msg);
+	else
+		store_sqlite_look(paths.state_dir, &checker);
+	return finish(&check);
 }

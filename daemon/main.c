@@ -339,6 +339,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "tgpud: %s\n", err.msg);
 		return EXIT_USAGE;
 	}
+	if (arguments.check)
+		return check_start(&arguments);
 	if (arguments.check_store)
 		return check_store(arguments.check_store);
 	log_init("tgpud", getenv("TGPU_DEBUG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);

@@ -31,6 +31,8 @@
 #define FAULTS_SHOWN "10"	 /* of one kind; a damaged page can make thousands */
 #define DISK_MARGIN  (64u << 20) /* days of commits, whatever the size of the database */
 
+#define LOOK_MAX (256 << 20) /* bytes that are copied in a fraction of a second */
+
 struct check {
 	const struct store_checker *to;
 	const char *dir;
@@ -320,6 +322,35 @@ static void check_copy(struct check *check)
 		check_rows(check);
 	}
 	sqlite_copy_close(check->db);
+}
+
+/* What a copy of it costs is more than a glance at the version is worth. */
+static void say_large(const struct check *check, off_t size)
+{
+	char text[32];
+
+	say(check, STORE_GOOD, NULL, "store %s, %s; \"tgpu doctor --store\" looks into it",
+	    check->path, bytes_format((uint64_t)size, text));
+}
+
+void store_sqlite_look(const char *dir, const struct store_checker *checker)
+{
+	_cleanup_(free_ptr) char *path = xasprintf("%s/tgpu.db", dir);
+	_cleanup_(free_ptr) char *wal = xasprintf("%s-wal", path);
+	struct check check = {.to = checker, .dir = dir, .path = path, .wal = wal};
+	off_t size = size_of(path) + size_of(wal);
+	struct err err = {0};
+
+	if (!check_file(&check))
+		return;
+	if (size > LOOK_MAX) {
+		say_large(&check, size);
+	} else if (sqlite_copy_open(path, &check.db, &err) < 0) {
+		say_failed(&check, &err);
+	} else {
+		check_version(&check);
+		sqlite_copy_close(check.db);
+	}
 }
 
 void store_sqlite_check(const char *dir, const struct store_checker *checker)

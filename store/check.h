@@ -15,6 +15,12 @@ struct store_checker {
 };
 
 /*
+ * Look whether a tgpud can open the store: that it is there, ours, and of a version that this tgpud
+ * knows or can migrate. No row is read. Blocks for reading the file, up to some 100 MiB.
+ */
+void store_sqlite_look(const char *dir, const struct store_checker *checker);
+
+/*
  * Check the SQLite store `dir`/tgpu.db, beside a running tgpud or without: that it is there, ours,
  * of a version that this tgpud knows or can migrate, whole, and that its rows can be read. Blocks
  * on the disk: some 10 ms per MiB.

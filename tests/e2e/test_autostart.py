@@ -6,6 +6,7 @@ import os
 import pathlib
 import select
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 
@@ -79,6 +80,37 @@ def test_a_daemon_that_listens_elsewhere_is_told_of_at_once(home, tmp_path):
 def test_a_place_where_no_daemon_can_be_is_no_missing_job(home):
     bad = home("list", TGPU_STATE_DIR="/proc/nothing/here")
     assert bad.returncode == 3 and "/proc/nothing/here" in bad.stderr and "TGPU_STATE_DIR" in bad.stderr
+
+
+def test_doctor_says_that_no_daemon_could_start(home, tmp_path):
+    def findings(**env):
+        done = home("doctor", "--json", **env)
+        return done.returncode, {one["text"]: one["level"] for one in json.loads(done.stdout)}
+
+    code, said = findings()
+    assert code == 0 and said['no daemon runs; the next command such as "tgpu list" starts yours'] == "ok"
+    config = tmp_path / "tgpu.conf"
+    config.write_text("polcy = fifo\n")
+    code, said = findings(TGPU_CONFIG=str(config))
+    assert code == 1 and said[f"{config}:1: there is no key 'polcy'; did you mean policy?"] == "fail"
+    assert said["no daemon runs, and none can start until that is set right"] == "fail"
+    assert home("daemon", "start").returncode == 0
+    state = pathlib.Path(json.loads(home("daemon", "status", "--json").stdout)["state_dir"])
+    assert home("daemon", "stop").returncode == 0
+    with sqlite3.connect(state / "tgpu.db") as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    before = sorted(state.iterdir())
+    code, said = findings()
+    assert code == 1 and any("install the newer tgpu" in text for text, level in said.items() if level == "fail"), said
+    assert home("list").returncode == 3
+    assert set(sorted(state.iterdir())) - set(before) <= {state / "start.lock", state / "tgpud.log"}
+
+
+def test_doctor_tells_of_a_daemon_that_listens_elsewhere(home, tmp_path):
+    assert home("list").returncode == 0
+    done = home("doctor", TGPU_SOCKET=str(tmp_path / "other"))
+    assert done.returncode == 1 and "listens on" in done.stdout and "starts yours" not in done.stdout
 
 
 @pytest.mark.parametrize("gpus, sentence", [
