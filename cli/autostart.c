@@ -28,6 +28,7 @@
 #define READY_TIMEOUT_MS 30000 /* a daemon that recovers many jobs after a crash needs a while */
 #define READY_LINE_MAX	 512
 #define LOCK_FILE_MAX	 4096 /* a pid and a path */
+#define LOCKS_MAX	 (1u << 20)
 
 extern char **environ;
 
@@ -82,6 +83,29 @@ static bool has_ended(int pidfd)
 	return poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, 0) > 0;
 }
 
+/* Is the lock in this process's hands? Its number may be another daemon's by now, after a crash in
+ * a container or a reboot. By the kernel's list, because to try the lock would be to hold it. */
+static bool holds(pid_t pid, const char *path)
+{
+	_cleanup_(free_ptr) char *text = NULL;
+	char *rest, *line;
+	struct stat st;
+
+	if (stat(path, &st) < 0 || read_file("/proc/locks", LOCKS_MAX, &text, NULL) < 0)
+		return true; /* nobody can tell */
+	rest = text;
+	while ((line = strsep(&rest, "\n"))) {
+		unsigned long inode;
+		int holder;
+
+		if (sscanf(line, "%*d: FLOCK ADVISORY WRITE %d %*x:%*x:%lu", &holder, &inode) ==
+			    2 &&
+		    holder == (int)pid && inode == st.st_ino)
+			return true;
+	}
+	return false;
+}
+
 /* "812\n/run/user/1000/tgpu.sock\n" */
 int autostart_find(const struct paths *paths, struct autostart_found *ret_found)
 {
@@ -96,7 +120,7 @@ int autostart_find(const struct paths *paths, struct autostart_found *ret_found)
 	pid = (pid_t)atoi(text);
 	if (pid > 0)
 		fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (fd < 0 || !is_tgpud(pid) || has_ended(fd))
+	if (fd < 0 || !is_tgpud(pid) || has_ended(fd) || !holds(pid, path))
 		return -ESRCH;
 	second = text + strcspn(text, "\n");
 	second += *second == '\n';

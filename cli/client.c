@@ -162,10 +162,26 @@ static int say_absent(const struct paths *paths, struct err *err)
 		       (int)found.pid, paths->socket);
 }
 
-static int connect_or_start(const struct paths *paths, bool may_start, struct err *err)
+/* A daemon that was started in another session may have its socket in that session's runtime
+ * directory: what it says itself counts, where the user has not said otherwise. */
+static void use_its_socket(struct paths *paths)
+{
+	_cleanup_(autostart_found_finish) struct autostart_found found = {.pidfd = -1};
+
+	if (autostart_find(paths, &found) < 0 || !found.socket[0])
+		return;
+	free(paths->socket);
+	paths->socket = TAKE_PTR(found.socket);
+}
+
+static int connect_or_start(struct paths *paths, bool named, bool may_start, struct err *err)
 {
 	int r = connect_to(paths->socket, err);
 
+	if (nobody_listens(r) && !named) {
+		use_its_socket(paths);
+		r = connect_to(paths->socket, err);
+	}
 	if (!nobody_listens(r))
 		return r;
 	return may_start ? start_and_connect(paths, err) : say_absent(paths, err);
@@ -205,7 +221,8 @@ int client_open(struct client *client, enum client_start start, struct err *err)
 		return r;
 	client->own = may_start;
 	may_start = may_start && start == CLIENT_START;
-	return adopt(client, connect_or_start(&paths, may_start, err), paths.socket);
+	r = connect_or_start(&paths, named, may_start, err);
+	return adopt(client, r, paths.socket);
 }
 
 void client_close(struct client *client)

@@ -350,10 +350,10 @@ int main(int argc, char **argv)
 	code = set_up(&daemon, &arguments, &err);
 	if (code == 0)
 		code = serve(&daemon, &arguments, &err);
-	if (code < 0) {
+	if (code < 0)
 		log_error("%s", err.msg[0] ? err.msg : strerror(-code));
-		tell_starter(&arguments, err.msg);
-	}
 	tear_down(&daemon);
+	if (code < 0)
+		tell_starter(&arguments, err.msg);
 	return code < 0;
 }

@@ -135,3 +135,31 @@ def test_a_daemon_of_another_machine_is_told_of(home, tmp_path):
     assert home("daemon", "status", TGPU_GPUS="simulated:3").stderr == ""
     doctor = home("doctor", TGPU_GPUS="simulated:3").stdout
     assert "2 GPUs are simulated" in doctor and f"its configuration is {config}" in doctor
+
+
+def test_a_daemon_of_another_session_is_found(home):
+    """Its socket is in that session's runtime directory; from cron there is none."""
+    runtime = pathlib.Path(tempfile.mkdtemp(prefix="tgpu-", dir="/tmp"))
+    try:
+        base = {"TGPU_STATE_DIR": "", "XDG_STATE_HOME": str(runtime / "state"), "XDG_RUNTIME_DIR": str(runtime)}
+        first = home("daemon", "start", **base)
+        assert f"socket  {runtime}" in first.stdout
+        later = home("daemon", "status", "--json", **{**base, "XDG_RUNTIME_DIR": ""})
+        assert later.returncode == 0, later.stderr
+        assert json.loads(later.stdout)["socket"].startswith(str(runtime))
+        assert home("daemon", "stop", **{**base, "XDG_RUNTIME_DIR": ""}).returncode == 0
+    finally:
+        home("daemon", "stop", **base)
+        shutil.rmtree(runtime)
+
+
+def test_a_number_in_a_lock_that_nobody_holds_is_nobody(home, tmp_path):
+    assert home("daemon", "start").returncode == 0
+    pid = json.loads(home("daemon", "status", "--json").stdout)["pid"]
+    other = tmp_path / "state"
+    other.mkdir()
+    (other / "lock").write_text(f"{pid}\n")  # as after a crash: the number is another daemon's by now
+    stop = home("daemon", "stop", TGPU_STATE_DIR=str(other))
+    assert (stop.returncode, "no daemon listens" in stop.stderr) == (3, True)
+    assert home("run", "--", "true", TGPU_STATE_DIR=str(other)).returncode == 0
+    assert home("daemon", "stop", TGPU_STATE_DIR=str(other)).returncode == 0
