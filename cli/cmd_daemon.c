@@ -10,13 +10,15 @@
 
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/doctor.h"
 #include "cli/field.h"
 #include "cli/format.h"
 #include "common/clock.h"
 #include "common/duration.h"
 #include "common/suggest.h"
 
-#define STOP_TIMEOUT_MS 30000
+#define STOP_TIMEOUT_MS	 30000
+#define CHECK_TIMEOUT_MS 60000
 
 static const struct option_desc options[] = {
 	{"json", 0, OPTION_FLAG, NULL, "print the status as JSON", NULL},
@@ -144,6 +146,28 @@ static int stop(struct err *err)
 	return EXIT_DONE;
 }
 
+/* Could one start again? What tgpu doctor asks, and only its failures. */
+static int check_start(struct err *err)
+{
+	char name[] = "tgpud", option[] = "--check", *argv[] = {name, option, NULL};
+	_cleanup_(client_json_unref) json_t *findings = NULL;
+	_cleanup_(buf_finish) struct buf text = {0};
+	const json_t *finding;
+	size_t i;
+	int r = doctor_run(argv, CHECK_TIMEOUT_MS, &text, err);
+
+	if (r < 0)
+		return r;
+	findings = json_loads(buf_get(&text), 0, NULL);
+	json_array_foreach (findings, i, finding)
+		if (STREQ(field_text(finding, "level"), "fail"))
+			return err_set(err, -EIO,
+				       "the daemon is left as it is, for it could not start again: "
+				       "%s",
+				       field_text(finding, "text"));
+	return 0;
+}
+
 /* Only the user's own is started from here: another would be gone for good. */
 static int restart(const struct options *opts, struct err *err)
 {
@@ -159,7 +183,9 @@ static int restart(const struct options *opts, struct err *err)
 			       "the daemon on %s was not started by \"tgpu daemon start\"; restart "
 			       "it the way it was, such as by systemctl",
 			       client.socket);
-	r = shut_down(&client, err);
+	r = check_start(err);
+	if (r == 0)
+		r = shut_down(&client, err);
 	return r < 0 ? r : get_status(CLIENT_START, opts, err);
 }
 

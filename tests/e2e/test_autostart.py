@@ -57,9 +57,14 @@ def test_a_daemon_that_cannot_start_says_why(home):
     assert bad.returncode == 3 and "/no/such/file" in bad.stderr
 
 
-def test_a_restart_is_another_daemon_with_the_same_jobs(home):
+def test_a_restart_is_another_daemon_with_the_same_jobs(home, tmp_path):
     job = home("submit", "--parsable", "--hold", "--", "true").stdout.strip()
     before = json.loads(home("daemon", "status", "--json").stdout)["pid"]
+    config = tmp_path / "tgpu.conf"
+    config.write_text("backfill = sometimes\n")
+    refused = home("daemon", "restart", TGPU_CONFIG=str(config))
+    assert refused.returncode == 1 and "it could not start again" in refused.stderr and "backfill" in refused.stderr
+    assert json.loads(home("daemon", "status", "--json").stdout)["pid"] == before
     after = json.loads(home("daemon", "restart", "--json").stdout)["pid"]
     assert after != before
     assert json.loads(home("show", job, "--json").stdout)["state"] == "queued"
