@@ -85,9 +85,10 @@ static int refuse_after(const char *text, const char *what, struct err *err)
 {
 	char quoted[UTF8_QUOTE_SIZE];
 
-	return err_set(err, -EINVAL,
-		       "%s %s; write for example afterok:12,13-20 or afterany:3 or afternotok:4",
-		       utf8_quote(text, quoted), what);
+	return err_set(
+		err, -EINVAL,
+		"%s %s; write for example afterok:12,13-20, afterany:3, afternotok:4 or none",
+		utf8_quote(text, quoted), what);
 }
 
 static bool take_kind(const char *word, enum after_kind *kind)

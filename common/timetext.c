@@ -38,30 +38,78 @@ static time_t read_moment(const struct tm *tm, int is_dst, struct tm *ret_shown)
 }
 
 /*
- * The first moment after `floor_s` at which local clocks show `wanted`. Where clocks go back, a
- * time of day comes twice, and mktime(3) left to itself picks either; so both readings are tried.
- * Where clocks go forward it does not come at all: then its standard-time reading, which lies just
- * behind the gap, stands for it. -1 when there is none after the floor.
+ * A wall time that clocks jump over: as far behind the gap as it lies in it. Of the readings the
+ * latest is the one with the offset from before the gap, whichever of the two a zone calls daylight
+ * saving time; where a whole day is left out no reading lies behind it.
  */
-static time_t local_moment(const struct tm *wanted, time_t floor_s)
+static time_t behind_gap(const struct tm *wanted)
 {
-	static const int readings[] = {1, 0, -1};
-	time_t best = -1, moment;
-	bool exists = false;
-	struct tm shown;
+	time_t best = -1;
+	struct tm shown, best_shown = *wanted, copy = *wanted;
 
-	for (size_t i = 0; i < ARRAY_SIZE(readings); i++) {
-		moment = read_moment(wanted, readings[i], &shown);
+	for (int is_dst = -1; is_dst <= 1; is_dst++) {
+		time_t moment = read_moment(wanted, is_dst, &shown);
+
+		if (moment <= best)
+			continue;
+		best = moment;
+		best_shown = shown;
+	}
+	if (best != -1 && timegm(&best_shown) < timegm(&copy))
+		best += timegm(&copy) - timegm(&best_shown);
+	return best;
+}
+
+/*
+ * The moments at which local clocks show `wanted`: where they go back a time of day comes twice,
+ * and mktime(3) left to itself picks either; so both readings are tried. Where they go forward it
+ * does not come at all. How many there are, ascending; 0: none can be told.
+ */
+static size_t find_moments(const struct tm *wanted, time_t ret_moments[2])
+{
+	size_t n = 0;
+
+	for (int is_dst = 1; is_dst >= -1; is_dst--) {
+		struct tm shown;
+		time_t moment = read_moment(wanted, is_dst, &shown);
+
 		if (moment == -1 || !same_wall_time(&shown, wanted))
 			continue;
-		exists = true;
-		if (moment > floor_s && (best == -1 || moment < best))
-			best = moment;
+		if (n == 0 || (n == 1 && moment > ret_moments[0]))
+			ret_moments[n++] = moment;
+		else if (n == 1 && moment < ret_moments[0]) {
+			ret_moments[n++] = ret_moments[0];
+			ret_moments[0] = moment;
+		}
 	}
-	if (exists)
-		return best;
-	moment = read_moment(wanted, 0, &shown);
-	return moment > floor_s ? moment : -1;
+	if (n > 0)
+		return n;
+	ret_moments[0] = behind_gap(wanted);
+	return ret_moments[0] != -1;
+}
+
+/* The first such moment after the floor; -1: none. */
+static time_t local_moment(const struct tm *wanted, time_t floor_s)
+{
+	time_t moments[2];
+	size_t n = find_moments(wanted, moments);
+
+	for (size_t i = 0; i < n; i++)
+		if (moments[i] > floor_s)
+			return moments[i];
+	return -1;
+}
+
+/* The last one that is not after the ceiling; -1: none. */
+static time_t last_moment(const struct tm *wanted, time_t ceiling_s)
+{
+	time_t moments[2];
+	size_t n = find_moments(wanted, moments);
+
+	while (n > 0)
+		if (moments[--n] <= ceiling_s)
+			return moments[n];
+	return -1;
 }
 
 /* So many days later, by way of noon, which every calendar day has. */
@@ -231,11 +279,11 @@ static time_t parse_time_of_day(const char *text, time_t now_s, bool past)
 
 	if (!localtime_r(&now_s, &tm) || !take_time_of_day(&text, &tm) || *text)
 		return -1;
-	moment = local_moment(&tm, past ? -1 : now_s);
-	if (moment != -1 && !(past && moment > now_s))
+	moment = past ? last_moment(&tm, now_s) : local_moment(&tm, now_s);
+	if (moment != -1)
 		return moment;
 	move_days(&tm, past ? -1 : 1);
-	return local_moment(&tm, past ? -1 : now_s);
+	return past ? last_moment(&tm, now_s) : local_moment(&tm, now_s);
 }
 
 /* "", "+1h30m", " + 2 hours" behind "now"; "-1h" of the past. */
@@ -314,19 +362,26 @@ int time_parse(const char *text, int64_t now_ns, int64_t *ret_ns, struct err *er
 		       utf8_quote(text, quoted));
 }
 
-/* "7d", "-7d", "7d ago": so long ago. With a colon it is a time of day, "2026-01" a piece of a
- * date. */
+/* "7d", "-7d", "7d ago": so long ago. A number by itself means something else to everybody: a year,
+ * an hour, minutes; "01-12" is a date to most. */
 static bool parse_ago(const char *text, int64_t now_ns, int64_t *ret_ns)
 {
-	static const char ago[] = " ago";
-	size_t len = strlen(text), tail = strlen(ago);
+	static const char ago[] = "ago";
+	const char *span = text + (text[0] == '-');
+	size_t len = strlen(span), tail = strlen(ago);
+	bool is_span = span > text;
 	_cleanup_(free_ptr) char *back = NULL;
 
-	if (strchr(text, ':') || (len > 4 && text[4] == '-'))
-		return false;
-	if (len > tail && STREQ(text + len - tail, ago))
+	if (len > tail && strcasecmp(span + len - tail, ago) == 0 && span[len - tail - 1] == ' ') {
 		len -= tail;
-	back = xasprintf("-%.*s", (int)len - (text[0] == '-'), text + (text[0] == '-'));
+		is_span = true;
+	}
+	while (len > 0 && span[len - 1] == ' ')
+		len--;
+	if (memchr(span, ':', len) || memchr(span, '-', len) ||
+	    (!is_span && strspn(span, "0123456789") >= len))
+		return false;
+	back = xasprintf("-%.*s", (int)len, span);
 	return parse_now(back, now_ns, true, ret_ns);
 }
 

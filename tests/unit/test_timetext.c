@@ -158,7 +158,9 @@ static void test_times_in_the_past(void **state)
 		{"2 hours ago", now, now - 7200 * NS_PER_S},
 		{"-1.5h", now, now - 5400 * NS_PER_S},
 		{"now-1h", now, now - 3600 * NS_PER_S},
-		{"1-0", now, now - 86400 * NS_PER_S},
+		{"7d  ago", now, now - 7 * 86400 * NS_PER_S},
+		{"7d Ago", now, now - 7 * 86400 * NS_PER_S},
+		{"90 ago", now, now - 90 * NS_PER_S},
 		{"2pm", now, at_utc(2026, 1, 30, 14, 0, 0)},
 		{"noon", now, at_utc(2026, 1, 31, 12, 0, 0)},
 		{"noon yesterday", now, at_utc(2026, 1, 30, 12, 0, 0)},
@@ -166,8 +168,30 @@ static void test_times_in_the_past(void **state)
 		{"@5", now, 5 * NS_PER_S},
 	};
 
+	/* Clocks go back: 02:30 has been twice, and the last one counts. */
+	const struct time_row twice[] = {
+		{"02:30", at_utc(2026, 10, 25, 1, 45, 0), at_utc(2026, 10, 25, 1, 30, 0)},
+		{"02:30", at_utc(2026, 10, 25, 1, 15, 0), at_utc(2026, 10, 25, 0, 30, 0)},
+		{"02:30", at_utc(2026, 10, 25, 0, 15, 0), at_utc(2026, 10, 24, 0, 30, 0)},
+	};
+
 	(void)state;
 	check_times_by(time_parse_past, "UTC0", rows, ARRAY_SIZE(rows));
+	check_times_by(time_parse_past, "CET-1CEST,M3.5.0,M10.5.0/3", twice, ARRAY_SIZE(twice));
+}
+
+/* Where winter time is called daylight saving time, as in Ireland, the gap lies where it does. */
+static void test_a_gap_where_winter_is_the_exception(void **state)
+{
+	const int64_t now = at_utc(2026, 3, 28, 12, 0, 0);
+	const struct time_row rows[] = {
+		{"2026-03-29 01:30", now, at_utc(2026, 3, 29, 1, 30, 0)},
+		{"2026-03-29 00:59", now, at_utc(2026, 3, 29, 0, 59, 0)},
+		{"2026-03-29 02:00", now, at_utc(2026, 3, 29, 1, 0, 0)},
+	};
+
+	(void)state;
+	check_times("IST-1GMT0,M10.5.0,M3.5.0/1", rows, ARRAY_SIZE(rows));
 }
 
 static void test_bad_times_are_refused(void **state)
@@ -261,6 +285,11 @@ static void test_what_is_not_past_is_refused(void **state)
 		{"2026-01-31T12:00:01Z", "yet to come"},
 		{"30000d", "no time of the past"},
 		{"2026-01", "no time of the past"},
+		{"2026", "no time of the past"},
+		{"14", "no time of the past"},
+		{"1440", "no time of the past"},
+		{"01-12", "no time of the past"},
+		{"1-0", "no time of the past"},
 		{"soon", "yesterday"},
 		{" ago", "yesterday"},
 		{"", "yesterday"},
@@ -303,6 +332,7 @@ int main(void)
 		cmocka_unit_test(test_times),
 		cmocka_unit_test(test_times_across_clock_changes),
 		cmocka_unit_test(test_times_in_the_past),
+		cmocka_unit_test(test_a_gap_where_winter_is_the_exception),
 		cmocka_unit_test(test_bad_times_are_refused),
 		cmocka_unit_test(test_what_is_not_past_is_refused),
 		cmocka_unit_test(test_times_are_printed),
