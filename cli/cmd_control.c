@@ -49,15 +49,17 @@ static int print_results(const char *verb, const json_t *answer)
 	size_t i;
 
 	json_array_foreach (results, i, result) {
-		_cleanup_(buf_finish) struct buf line = {0};
-		int64_t id = field_int(result, "id", 0);
+		_cleanup_(buf_finish) struct buf line = {0}, ids = {0};
+		struct idrange jobs = jobview_range(result);
 
 		if (field_true(result, "ok")) {
 			print_done(result);
 			continue;
 		}
 		format_printable(&line, field_text(result, "error"));
-		fprintf(stderr, "tgpu %s: job %" PRId64 ": %s\n", verb, id, buf_get(&line));
+		idrange_format(&ids, &jobs);
+		fprintf(stderr, "tgpu %s: job%s %s: %s\n", verb, jobs.last > jobs.first ? "s" : "",
+			buf_get(&ids), buf_get(&line));
 		if (code == EXIT_DONE)
 			code = exit_code_of(result);
 	}

@@ -96,12 +96,15 @@ static void release(struct request_context *request, struct record *record, void
 	turn_apply(request->daemon, record, &event, "");
 }
 
-static void add_failure(struct request_context *request, uint64_t id, int status, const char *why)
+static void add_failure(struct request_context *request, const struct idrange *part, int status,
+			const char *why)
 {
 	json_t *list = json_object_get(request->result, "results");
+	json_int_t first = (json_int_t)part->first, last = (json_int_t)part->last;
 
-	json_array_append_new(list, json_pack("{s:I, s:b, s:i, s:s}", "id", (json_int_t)id, "ok", 0,
-					      "status", status, "error", why));
+	json_array_append_new(list,
+			      json_pack("{s:I, s:I, s:b, s:i, s:s}", "id", first, "n_tasks",
+					last - first + 1, "ok", 0, "status", status, "error", why));
 }
 
 static int check(struct request_context *request, const struct action *action,
@@ -152,7 +155,7 @@ static void act_on_part(void *ctx, struct record *record, const struct idrange *
 	int status = check(request, action, record, part->first, &err);
 
 	if (status) {
-		add_failure(request, part->first, status, err.msg);
+		add_failure(request, part, status, err.msg);
 		return;
 	}
 	if (action->is_done && action->is_done(record)) {
@@ -178,11 +181,15 @@ struct ended {
 static int refuse_ended(void *ctx, const struct store_row *row)
 {
 	struct ended *ended = ctx;
-	uint64_t id = row->job.id;
+	struct idrange part = {row->job.id, store_last_task(&row->job)};
 	char text[64];
 
+	if (part.first < ended->range->first)
+		part.first = ended->range->first;
+	if (part.last > ended->range->last)
+		part.last = ended->range->last;
 	snprintf(text, sizeof(text), "it is over (%s)", job_state_name(row->job.state));
-	add_failure(ended->request, id > ended->range->first ? id : ended->range->first, 409, text);
+	add_failure(ended->request, &part, 409, text);
 	return count_results(ended->request) >= IDS_MAX;
 }
 
@@ -190,7 +197,7 @@ static int refuse_ended(void *ctx, const struct store_row *row)
 static void refuse_missing(struct request_context *request, uint64_t id, size_t n_before)
 {
 	if (count_results(request) == n_before && !record_find(request->daemon, id))
-		add_failure(request, id, 404, "there is no such job");
+		add_failure(request, &(struct idrange){id, id}, 404, "there is no such job");
 }
 
 /* Those that are over, and single ids that name none. Of the ended ones in ranges, the first some

@@ -444,6 +444,8 @@ def test_a_refused_change_leaves_an_array_whole(tgpu_factory, words, sentence):
     assert done.returncode != 0
     assert sentence in done.stderr
     assert [entry["n_tasks"] for entry in entries(tgpu, f"ids={job}-{job + 4}")] == [5]
+    done = tgpu.cli(words[0], *words[1:], f"{job + 1}-{job + 3}")
+    assert f"jobs {job + 1}-{job + 3}: " in done.stderr
 
 
 def test_a_task_may_wait_for_one_before_it(tgpu_factory):
