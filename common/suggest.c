@@ -52,6 +52,14 @@ static size_t distance(const char *a, size_t a_len, const char *b, size_t b_len)
 	return above[b_len];
 }
 
+/* A third of the word; rounded up where the first letter is right, which people seldom miss. */
+static size_t how_far_is_near(const char *word, size_t len, const char *name)
+{
+	if (len < 3)
+		return 1;
+	return same(word[0], name[0]) ? (len + 2) / 3 : len / 3;
+}
+
 static size_t how_far(const char *word, size_t len, const char *name)
 {
 	size_t name_len = strlen(name), far;
@@ -62,7 +70,7 @@ static size_t how_far(const char *word, size_t len, const char *name)
 	/* Part of a longer name ("limit" of "time_limit"): as good as two slips. */
 	if (far > 2 && len >= 3 && strcasestr(name, word))
 		far = 2;
-	else if (far > (len < 3 ? 1 : len / 3))
+	else if (far > how_far_is_near(word, len, name))
 		far = FAR;
 	return far;
 }

@@ -210,7 +210,8 @@ static void test_suggest(void **state)
 		{"gputype", "gpu-type"},
 		{"banana", NULL},
 		{"gps", "gpus"},
-		{"tune", NULL}, /* half of it is another */
+		{"tumes", "time"},
+		{"dumes", NULL}, /* as far, and it begins with another letter */
 		{"", NULL},
 		{"xx", NULL},
 		{"a-word-far-too-long-to-be-any-option-of-ours", NULL},
