@@ -60,8 +60,9 @@ class Work:
         return self.survive(lambda: self.poll(job, states))
 
     def poll(self, job, states):
-        shown = self.tgpu.job(job)
+        shown, deadline = self.tgpu.job(job), time.monotonic() + PATIENCE
         while shown["state"] not in states:
+            assert time.monotonic() < deadline, f"{shown}\n{self.tgpu.daemon_log()}"
             shown = self.tgpu.api("GET", f"/v1/jobs/{job}?after={shown['revision']}", timeout=PATIENCE)[1]
         return shown
 
