@@ -226,7 +226,7 @@ def test_a_small_screen_says_what_it_leaves_out(busy, screen_factory):
     for name in ("five", "six", "seven", "eight", "nine"):
         busy.submit("--gpus", "1", "--name", name, "--", "sleep", "1000")
     screen = screen_factory(busy, width=60, height=15)
-    text = screen.wait_for(r"^ WAITING NAME +USER PRIO GPUS +START REASON +\+1 more$")
+    text = screen.wait_for(r"^ WAITING NAME +USER +PRIO GPUS +START REASON +\+1 more$")
     lines = text.splitlines()
     assert lines[4].startswith(" RUNNING") and "more" not in lines[1] + lines[4]
     assert len(lines) == 15 and lines[14] == "q quit  ? help  Tab pane  w why  l log  c cancel  h hold ..."
