@@ -232,7 +232,7 @@ static void act_on_set(struct acting *acting)
 	struct request_context *request = acting->request;
 	bool readable = true;
 
-	record_walk_set(request->daemon, acting->ids, count_part, acting);
+	record_walk(request->daemon, acting->ids, count_part, acting);
 	if (acting->n_living > IDS_MAX) {
 		http_fail(request, 400, "%s: ids: more than %d jobs; split the request",
 			  acting->action->name, IDS_MAX);
@@ -247,7 +247,7 @@ static void act_on_set(struct acting *acting)
 	for (size_t i = 0; i < acting->ids->n_ranges && readable; i++)
 		readable = refuse_others(acting, &acting->ids->ranges[i]);
 	if (readable)
-		record_walk_set(request->daemon, acting->ids, act_on_part, acting);
+		record_walk(request->daemon, acting->ids, act_on_part, acting);
 }
 
 void api_act_on_jobs(struct request_context *request, const json_t *body,

@@ -186,35 +186,27 @@ static void explain(struct daemon *daemon, const struct record *record, uint64_t
 
 /* A job that another waits for. */
 struct parent {
-	const struct depend_edge *edge;
-	const struct record *record; /* the first of the edge's that has not ended; NULL */
+	const struct record *record; /* NULL: there is none */
 	uint64_t id;		     /* the first of its tasks that is meant */
 };
 
-static void take_record(void *ctx, struct record *record)
+static void take_record(void *ctx, struct record *record, const struct idrange *part)
 {
 	struct parent *parent = ctx;
-	uint64_t first = parent->edge->first, id = record->job.id;
 
-	if (parent->record && parent->record->job.id < id)
-		return;
-	parent->record = record;
-	parent->id = id > first ? id : first;
+	if (!parent->record || part->first < parent->id)
+		*parent = (struct parent){record, part->first};
 }
 
-/* The first job that this one waits for and that has not ended. */
-static struct parent find_parent(struct daemon *daemon, uint64_t job)
+/* The first of these that has not ended. */
+static struct parent find_parent(struct daemon *daemon, const struct depend_edge *edge)
 {
+	struct idrange range = {edge->first, edge->last};
+	const struct idset ids = {.ranges = &range, .n_ranges = 1};
 	struct parent parent = {0};
-	size_t n;
-	const struct depend_edge *edges = depend_edges(daemon->depend, job, &n);
 
-	for (size_t i = 0; i < n && !parent.record; i++) {
-		parent.edge = &edges[i];
-		if (edges[i].open > 0)
-			record_walk(daemon, &(struct idrange){edges[i].first, edges[i].last},
-				    take_record, &parent);
-	}
+	if (edge->open > 0)
+		record_walk(daemon, &ids, take_record, &parent);
 	return parent;
 }
 
@@ -233,19 +225,16 @@ static void say_parent(const struct parent *parent, const struct why *why, json_
 }
 
 /* What those are doing for which a job waits: one that is held keeps a whole chain waiting. */
-static void say_chain(struct daemon *daemon, uint64_t job, int64_t now_ns, json_t *sentences)
+static void say_chain(struct daemon *daemon, struct why why, int64_t now_ns, json_t *sentences)
 {
-	struct parent parent = find_parent(daemon, job);
+	for (int i = 0; i < CHAIN_MAX && why.code == WHY_DEPENDENCY; i++) {
+		struct parent parent = find_parent(daemon, &why.parents);
 
-	for (int i = 0; parent.record && i < CHAIN_MAX; i++) {
-		struct why why;
-
+		if (!parent.record)
+			return;
 		sched_why(daemon->sched, &parent.record->job, now_ns, &why);
 		sched_why_depends(daemon->depend, &why);
 		say_parent(&parent, &why, sentences);
-		if (why.code != WHY_DEPENDENCY)
-			return;
-		parent = find_parent(daemon, parent.record->job.id);
 	}
 }
 
@@ -290,8 +279,7 @@ int api_why_reply(struct request_context *request)
 	sentences = json_array();
 	why_summary(&why, &summary);
 	why_sentences(daemon->sched, &why, daemon->depend, now_ns, add_sentence, sentences);
-	if (why.code == WHY_DEPENDENCY)
-		say_chain(daemon, record->job.id, now_ns, sentences);
+	say_chain(daemon, why, now_ns, sentences);
 	if (why.code == WHY_NOT_WAITING)
 		say_state(record, sentences);
 	reply = json_pack("{s:I, s:s, s:s, s:s, s:o, s:I}", "id", (json_int_t)request->id, "state",

@@ -42,23 +42,13 @@ static int add_ended(void *ctx, const struct store_row *row)
 	return parents->culprit || parents->edge.kind == DEPEND_ANY;
 }
 
-/* How many of a record's tasks are among first .. last. */
-static uint64_t overlap(const struct job *job, uint64_t first, uint64_t last)
-{
-	uint64_t end = job->id + job->n_tasks - 1;
-	uint64_t from = job->id > first ? job->id : first, to = end < last ? end : last;
-
-	return from <= to ? to - from + 1 : 0;
-}
-
-static void add_record(void *ctx, struct record *record)
+static void add_record(void *ctx, struct record *record, const struct idrange *part)
 {
 	struct parents *parents = ctx;
-	const struct job *job = &record->job;
-	uint64_t n = overlap(job, parents->edge.first, parents->edge.last);
+	uint64_t n = part->last - part->first + 1;
 
-	if (n > 0 && job_state_is_final(job->state)) {
-		add_end(parents, job);
+	if (job_state_is_final(record->job.state)) {
+		add_end(parents, &record->job);
 		return;
 	}
 	parents->edge.open += n;
@@ -79,6 +69,8 @@ static int find_parents(struct daemon *daemon, uint64_t id, const struct after *
 		.first_id = after->first,
 		.last_id = after->last,
 	};
+	struct idrange range = {after->first, after->last};
+	const struct idset ids = {.ranges = &range, .n_ranges = 1};
 	int r;
 
 	if (after->last >= id)
@@ -86,7 +78,7 @@ static int find_parents(struct daemon *daemon, uint64_t id, const struct after *
 			       "job %" PRIu64 " does not come before this one (%" PRIu64
 			       "); name jobs that have been submitted",
 			       after->last, id);
-	record_walk(daemon, &(struct idrange){after->first, after->last}, add_record, &parents);
+	record_walk(daemon, &ids, add_record, &parents);
 	r = store_walk(daemon->store, &filter, add_ended, &parents, err);
 	if (r < 0)
 		return r;

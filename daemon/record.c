@@ -149,40 +149,6 @@ struct record *record_next_running(const struct daemon *daemon, size_t *at)
 	return record;
 }
 
-static bool overlaps(const struct job *job, const struct idrange *range)
-{
-	return job->id <= range->last && job->id + job->n_tasks - 1 >= range->first;
-}
-
-static void walk_all(const struct daemon *daemon, const struct idrange *range,
-		     void (*fn)(void *ctx, struct record *record), void *ctx)
-{
-	struct record *record = daemon->records;
-
-	/* What is carved is added behind these. */
-	for (size_t n = HASH_COUNT(daemon->records); n > 0; n--, record = record->hh.next)
-		if (overlaps(&record->job, range))
-			fn(ctx, record);
-}
-
-void record_walk(const struct daemon *daemon, const struct idrange *range,
-		 void (*fn)(void *ctx, struct record *record), void *ctx)
-{
-	if (range->last - range->first >= HASH_COUNT(daemon->records)) {
-		walk_all(daemon, range, fn, ctx);
-		return;
-	}
-	for (uint64_t id = range->first; id <= range->last; id++) {
-		struct record *record = record_find(daemon, id);
-
-		if (!record)
-			continue;
-		/* Before it may be carved, and end sooner. */
-		id = record->job.id + record->job.n_tasks - 1;
-		fn(ctx, record);
-	}
-}
-
 typedef void part_fn(void *ctx, struct record *record, const struct idrange *part);
 
 /* The parts of what is now one record; `fn` may carve them from it one by one. */
@@ -214,7 +180,7 @@ static void walk_range(const struct daemon *daemon, const struct idrange *range,
 	}
 }
 
-void record_walk_set(const struct daemon *daemon, const struct idset *ids, part_fn *fn, void *ctx)
+void record_walk(const struct daemon *daemon, const struct idset *ids, part_fn *fn, void *ctx)
 {
 	struct record *record = daemon->records;
 	size_t n = HASH_COUNT(daemon->records);

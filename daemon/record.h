@@ -66,16 +66,14 @@ void record_destroy(struct daemon *daemon, struct record *record);
  * wait, they cost nothing here. Ends may be folded meanwhile, starts may not. */
 struct record *record_next_running(const struct daemon *daemon, size_t *at);
 
-/* The records of all jobs of a range, in no order. What `fn` carves from one is not visited. O(ids
- * or records, whichever are fewer). */
-void record_walk(const struct daemon *daemon, const struct idrange *range,
-		 void (*fn)(void *ctx, struct record *record), void *ctx);
-
-/* The same for a set, with the part of the record's ids that is meant: one that stands for tasks in
- * several ranges is visited with each, in the order of ids. */
-void record_walk_set(const struct daemon *daemon, const struct idset *ids,
-		     void (*fn)(void *ctx, struct record *record, const struct idrange *part),
-		     void *ctx);
+/*
+ * The records of all jobs of a set, each with the part of its ids that is meant: one that stands
+ * for tasks in several ranges is visited with each, in the order of ids. `fn` may carve the part
+ * from it. O(ids or records, whichever are fewer).
+ */
+void record_walk(const struct daemon *daemon, const struct idset *ids,
+		 void (*fn)(void *ctx, struct record *record, const struct idrange *part),
+		 void *ctx);
 
 /* What it is has changed and is on disk: count it as that, and put it aside or take it back. */
 void record_file(struct daemon *daemon, struct record *record);

@@ -224,8 +224,8 @@ static void collect_all(struct listing *listing)
 	static const struct idset all = {.ranges = &everything, .n_ranges = 1};
 	const struct selection *selection = listing->selection;
 
-	record_walk_set(listing->daemon, selection->has_ids ? &selection->ids : &all, add_found,
-			listing);
+	record_walk(listing->daemon, selection->has_ids ? &selection->ids : &all, add_found,
+		    listing);
 	sort(listing, &listing->page);
 }
 
