@@ -311,3 +311,14 @@ def test_a_change_of_many_jobs_is_bounded(tgpu_factory):
     status, answer = tgpu.api("POST", "/v1/jobs/update", after)
     assert status == 200 and all(result["ok"] for result in answer["results"])
     assert sum(result["n_tasks"] for result in answer["results"]) == 1000
+
+
+def test_nobody_waits_for_who_comes_later(tgpu_factory):
+    """What a change of many jobs looks up once holds for those behind the first that it was looked up for."""
+    tgpu = tgpu_factory(gpus="simulated:1")
+    assert tgpu.submit("--array", "0-9", "--hold", "--", "true") == 1
+    assert tgpu.submit("--hold", "--", "true") == 11
+    tgpu.cli("update", "5", "--priority", "1")  # a record of its own, behind that of job 11
+    status, answer = tgpu.api("POST", "/v1/jobs/update", {"ids": "1-1000000", "set": {"after": "afterany:7"}})
+    assert status == 200
+    assert {result["id"]: result["ok"] for result in answer["results"]} == {1: False, 5: False, 6: False, 11: True}

@@ -64,6 +64,22 @@ def test_gpus_keep_the_order_of_their_indices(tgpu_factory):
     assert [gpu["index"] for gpu in tgpu.wait(pair)["gpus"]] == [0, 2]
 
 
+def test_the_last_runner_removes_the_group_of_a_daemon_that_is_gone(tgpu_factory):
+    tgpu = tgpu_factory(gpus="simulated:1")
+    base = tgpu.api("GET", "/v1/status")[1]["cgroup"]
+    if not base:
+        pytest.skip("no cgroup can be made here")
+    os.mkfifo(tgpu.dir / "fifo")
+    job = tgpu.submit("--gpus", "1", "--", "sh", "-c", "read line < fifo", cwd=tgpu.dir)
+    tgpu.wait_for_state(job, "running")
+    runner = runner_pid(tgpu, job)
+    tgpu.stop()
+    assert os.path.isdir(base), "the job is in it"
+    (tgpu.dir / "fifo").write_text("go\n")
+    wait_gone(runner)
+    assert not os.path.isdir(base)
+
+
 def test_an_end_while_no_daemon_lived_is_known(tgpu_factory):
     tgpu = tgpu_factory(gpus="simulated:4")
     os.mkfifo(tgpu.dir / "fifo")
