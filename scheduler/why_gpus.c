@@ -50,7 +50,7 @@ static unsigned run_of(const struct node *node, uint64_t slots, unsigned slot)
 }
 
 /* "gpu0, gpu1, gpu4-7". */
-void why_add_labels(struct buf *out, const struct node *node, uint64_t slots)
+void why_add_labels(struct buf *out, const struct node *node, uint64_t slots, const char *between)
 {
 	size_t start = out->len;
 
@@ -59,7 +59,7 @@ void why_add_labels(struct buf *out, const struct node *node, uint64_t slots)
 
 		if (!(slots & (UINT64_C(1) << slot)))
 			continue;
-		buf_printf(out, "%s%s", out->len > start ? ", " : "", node->gpus[slot].label);
+		buf_printf(out, "%s%s", out->len > start ? between : "", node->gpus[slot].label);
 		n = run_of(node, slots, slot);
 		if (n < 3)
 			continue;
@@ -96,7 +96,7 @@ static void tell_job(const struct teller *teller, const struct node *node, uint6
 	_cleanup_(buf_finish) struct buf labels = {0};
 	char span[32];
 
-	why_add_labels(&labels, node, slots);
+	why_add_labels(&labels, node, slots, ", ");
 	buf_printf(&labels, " %s held by job %" PRIu64, why_verb(slots), holder->job);
 	duration_show((holder->end_ns - teller->now_ns) / NS_PER_MS, span);
 	if (holder->leaving)
@@ -136,15 +136,16 @@ static uint64_t find_alike(const struct node *node, uint64_t slots)
 static void tell_condition(const struct teller *teller, const struct node *node, uint64_t slots)
 {
 	const struct node_gpu *gpu = &node->gpus[__builtin_ctzll(slots)];
-	_cleanup_(buf_finish) struct buf labels = {0};
+	_cleanup_(buf_finish) struct buf labels = {0}, names = {0};
 
-	why_add_labels(&labels, node, slots);
+	why_add_labels(&labels, node, slots, ", ");
 	why_tell(teller, "%s %s %s%s%s", buf_get(&labels), why_verb(slots),
 		 gpu_condition_name(gpu->condition), gpu->reason[0] ? ": " : "", gpu->reason);
-	if (gpu->condition == GPU_DRAINED && slots & (slots - 1))
-		why_tell(teller, "\"tgpu resume\" puts them back");
-	else if (gpu->condition == GPU_DRAINED)
-		why_tell(teller, "\"tgpu resume %s\" puts %s back", gpu->label, gpu->label);
+	if (gpu->condition != GPU_DRAINED)
+		return;
+	why_add_labels(&names, node, slots, ",");
+	why_tell(teller, "\"tgpu resume %s\" puts %s back", buf_get(&names),
+		 slots & (slots - 1) ? "them" : "it");
 }
 
 /* Who holds the missing GPUs: jobs in the order in which they will end, then what is wrong with the

@@ -412,7 +412,7 @@ static void tell_window(const struct teller *teller, const struct window *window
 
 	if (!slots)
 		return;
-	why_add_labels(&labels, &ledger->nodes[window->node], slots);
+	why_add_labels(&labels, &ledger->nodes[window->node], slots, ", ");
 	buf_printf(&labels, " %s", why_verb(slots));
 	duration_show((window->end_ns - start_ns) / NS_PER_MS, span);
 	if (start_ns > teller->now_ns)

@@ -554,4 +554,4 @@ def test_who_goes_first_is_named(tgpu_factory):
     assert tgpu.cli("drain", "0").returncode == 0
     assert tgpu.cli("cancel", "--now", str(first)).returncode == 0
     tgpu.wait(first)
-    assert '"tgpu resume gpu0" puts gpu0 back' in tgpu.cli("why", str(array)).stdout
+    assert '"tgpu resume gpu0" puts it back' in tgpu.cli("why", str(array)).stdout

@@ -158,9 +158,9 @@ static void test_gpus_that_are_alike_are_told_together(void **state)
 	expect(sched, &job, 1, WHY_UNAVAILABLE, "needs 8 GPUs, 1 free, others unavailable",
 	       "needs 8 GPUs on one node; 1 of 8 suitable ones are free on node0\n"
 	       "gpu1-3, gpu5-7 are drained: by uid 0\n"
-	       "\"tgpu resume\" puts them back\n"
+	       "\"tgpu resume gpu1-3,gpu5-7\" puts them back\n"
 	       "gpu4 is drained: fan\n"
-	       "\"tgpu resume gpu4\" puts gpu4 back\n"
+	       "\"tgpu resume gpu4\" puts it back\n"
 	       "even with every job gone it could not start: it waits for what is unavailable "
 	       "above\n");
 	sched_destroy(sched);
