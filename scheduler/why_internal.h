@@ -16,7 +16,8 @@ struct teller {
 /* Say a sentence. */
 void why_tell(const struct teller *teller, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* Append "gpu0, gpu1, gpu4-7"; "is" or "are", as it goes with these slots. */
+/* Append "gpu0, gpu1, gpu4-7", with this between them; "is" or "are", as it goes with these slots.
+ */
 void why_add_labels(struct buf *out, const struct node *node, uint64_t slots, const char *between);
 const char *why_verb(uint64_t slots);
 
